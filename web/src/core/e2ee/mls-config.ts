@@ -39,7 +39,7 @@ export const capabilities: Capabilities = {
  * the whole tree in the saved state, and is a time in which a thief of the state reads back.
  */
 export const keyRetention: KeyRetentionConfig = {
-  retainKeysForGenerations: 1_000,
+  retainKeysForGenerations: 2_000,
   maximumForwardRatchetSteps: 10_000,
   retainKeysForEpochs: 5,
 }
@@ -48,8 +48,8 @@ export const keyRetention: KeyRetentionConfig = {
 export const lifetimeSMax = 100n * 86_400n
 export const clockSkewS = 3_600n
 
-/** Longest MLS message that we look at; a Welcome into 1,000 devices stays below. */
-export const messageBytesMax = 4 * 1024 * 1024
+/** Longest MLS message that we look at; the same in the Python core. */
+export const messageBytesMax = 16 * 1024 * 1024
 
 /** Application messages are padded to this length unless the caller says otherwise. */
 export const paddedBytesDefault = 256

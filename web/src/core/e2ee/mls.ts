@@ -20,7 +20,7 @@ import {
 } from "ts-mls"
 import { encodeKeyPackage, makeKeyPackageRef } from "ts-mls/keyPackage.js"
 import { type CheckMember, type FindPsk, capabilities, clientConfig, openSuite, pskIndex } from "./mls-config.js"
-import { MlsUsageError, typed } from "./mls-errors.js"
+import { MlsRefusedError, MlsUsageError, typed } from "./mls-errors.js"
 import { Group } from "./mls-group.js"
 import { sameBytes } from "./mls-rules.js"
 import { decodeGroup } from "./mls-state.js"
@@ -104,6 +104,7 @@ export class Mls {
     return typed(async () => {
       const message = parseMessage(welcome)
       if (message.wireformat !== "mls_welcome") throw new MlsUsageError(`a ${message.wireformat}, not a Welcome`)
+      this.requireSuite(message.welcome.cipherSuite)
       const mine = bundles.find(({ ref }) => message.welcome.secrets.some(({ newMember }) => sameBytes(newMember, ref)))
       if (mine === undefined) throw new MlsUsageError("a Welcome for none of these key packages")
       const own = parseKeyPackage(mine.keyPackage)
@@ -124,6 +125,7 @@ export class Mls {
     return typed(async () => {
       const message = parseMessage(groupInfo)
       if (message.wireformat !== "mls_group_info") throw new MlsUsageError(`a ${message.wireformat}, not a GroupInfo`)
+      this.requireSuite(message.groupInfo.groupContext.cipherSuite)
       const own = parseKeyPackage(mine.keyPackage)
       const joined = await joinGroupExternal(message.groupInfo, own, privateHalf(mine), rejoin, this.suite, undefined, this.config)
       const commit = encodeMlsMessage({ version: "mls10", wireformat: "mls_public_message", publicMessage: joined.publicMessage })
@@ -137,6 +139,11 @@ export class Mls {
       const { state, staged } = decodeGroup(saved, this.config)
       return new Group(this.suite, this.psks, state, staged)
     })
+  }
+
+  /** The library reads neither of these two fields; in a Welcome nothing else authenticates it. */
+  private requireSuite(name: string): void {
+    if (name !== this.suite.name) throw new MlsRefusedError(`suite ${name}`)
   }
 
   private group(state: ClientState): Group {
