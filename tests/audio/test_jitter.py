@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import itertools
+from collections.abc import Sequence
+
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -21,7 +24,7 @@ FRAME_MS = 60
 
 
 def play(
-    arrivals: list[tuple[float, int]],
+    arrivals: Sequence[tuple[float, int]],
     *,
     until_ms: float,
     pull_phase_ms: float = 0.0,
@@ -237,7 +240,7 @@ def test_urgent_surplus_is_rare() -> None:
             skipped_at.append(tick)
             assert isinstance(buffer.pop(now), Frame)
     assert skipped_at
-    assert all(later - earlier >= 4 for earlier, later in zip(skipped_at, skipped_at[1:], strict=False))
+    assert all(later - earlier >= 4 for earlier, later in itertools.pairwise(skipped_at))
 
 
 @pytest.mark.parametrize(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import wave
 from pathlib import Path
 from types import TracebackType
@@ -56,7 +57,7 @@ def read_pcm(path: Path, *, duration_s_max: float = DURATION_S_MAX) -> Pcm:
                 raise AudioFileBroken(f"no sound in {path}")
             resampler = av.AudioResampler(format="s16", layout="mono", rate=SAMPLE_RATE_HZ)
             stream = container.streams.audio[0]
-            for frame in (*container.decode(stream), None):
+            for frame in itertools.chain(container.decode(stream), [None]):
                 for converted in resampler.resample(frame):
                     block = converted.to_ndarray().reshape(-1).astype(np.int16)
                     samples += block.size
@@ -98,14 +99,18 @@ class WavWriter:
         """Append samples. Raises `AudioFileWriteError` (disk full, closed)."""
         if pcm.ndim != 1 or pcm.dtype != np.int16:
             raise AudioFileWriteError(f"samples are one-dimensional int16, not {pcm.dtype} {pcm.shape}")
+        if self._file.closed:
+            raise AudioFileWriteError(f"{self._path} is closed")
         try:
-            self._wave.writeframesraw(pcm.astype("<i2", copy=False).tobytes())
+            self._wave.writeframesraw(pcm.tobytes())
         except (OSError, ValueError, wave.Error) as error:
             raise AudioFileWriteError(f"cannot write {self._path}: {error}") from error
         self._samples += pcm.size
 
     def flush(self) -> None:
         """Put the header's lengths right and hand everything to the system. Raises `AudioFileWriteError`."""
+        if self._file.closed:
+            raise AudioFileWriteError(f"{self._path} is closed")
         try:
             self._wave.writeframes(b"")
             self._file.flush()

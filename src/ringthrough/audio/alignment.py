@@ -1,0 +1,102 @@
+"""Lines a recording up with its reference, so that a full-reference score measures sound and not delay.
+
+A call adds a constant delay, and the jitter buffer may change it by a frame now and then. The reference is cut at
+its quietest instants into segments of 2 to 3 s; each is looked up in the recording near where the one before was
+found. Every sample of the reference gets a counterpart, silence where the recording has none: sound that is missing
+stays missing.
+"""
+
+from __future__ import annotations
+
+import itertools
+from dataclasses import dataclass
+
+import numpy as np
+
+from .pcm import SAMPLE_RATE_HZ, FloatPcm
+
+SEGMENT_S_MIN = 2.0
+SEGMENT_S_MAX = 3.0
+SEARCH_MS = 800
+"""How far a segment may lie from the one before: the largest target of the jitter buffer, and some frames."""
+
+_WINDOW = SAMPLE_RATE_HZ // 50
+_SILENT_RMS = 10 ** (-60 / 20)
+_SURE_CORRELATION = 0.4
+_MOVE_GAIN = 0.02
+
+
+@dataclass(frozen=True, slots=True)
+class Segment:
+    """A piece of the reference, samples `start` to `stop`, heard `lag` samples later in the recording."""
+
+    start: int
+    stop: int
+    lag: int
+    silent: bool
+    """Nothing is said in this piece of the reference."""
+
+
+def cut_points(reference: FloatPcm) -> list[int]:
+    """Return the bounds of the segments, from 0 to the length: each lies at the quietest 20 ms in reach."""
+    shortest = int(SEGMENT_S_MIN * SAMPLE_RATE_HZ)
+    longest = int(SEGMENT_S_MAX * SAMPLE_RATE_HZ)
+    points = [0]
+    while reference.size - points[-1] > longest + shortest // 2:
+        reach = reference[points[-1] + shortest : points[-1] + longest]
+        windows = reach[: reach.size - reach.size % _WINDOW].reshape(-1, _WINDOW)
+        quietest = int(np.argmin(np.sum(np.square(windows), axis=1)))
+        points.append(points[-1] + shortest + quietest * _WINDOW + _WINDOW // 2)
+    points.append(int(reference.size))
+    return points
+
+
+def best_lag(reference: FloatPcm, heard: FloatPcm) -> int:
+    """Return by how many samples `heard` lags `reference` overall: the peak of their cross-correlation."""
+    size = 1 << int(reference.size + heard.size).bit_length()
+    spectrum = np.fft.rfft(heard, size) * np.conj(np.fft.rfft(reference, size))
+    correlation = np.fft.irfft(spectrum, size)
+    peak = int(np.argmax(correlation))
+    return peak if peak < heard.size else peak - size
+
+
+def take(heard: FloatPcm, start: int, stop: int) -> FloatPcm:
+    """Return `heard[start:stop]`, with zeros wherever the recording has nothing (indices may be negative)."""
+    taken = np.zeros(stop - start, dtype=np.float64)
+    first, last = max(start, 0), min(stop, heard.size)
+    if first < last:
+        taken[first - start : last - start] = heard[first:last]
+    return taken
+
+
+def _normalised(reference: FloatPcm, reach: FloatPcm) -> FloatPcm:
+    """Return the correlation coefficient of `reference` with `reach` at every offset where it fits."""
+    size = 1 << int(reference.size + reach.size).bit_length()
+    spectrum = np.fft.rfft(reach, size) * np.conj(np.fft.rfft(reference, size))
+    offsets = reach.size - reference.size + 1
+    products = np.fft.irfft(spectrum, size)[:offsets]
+    sums = np.concatenate([[0.0], np.cumsum(np.square(reach))])
+    energy = np.maximum(sums[reference.size :] - sums[: -reference.size], 1e-9)
+    result: FloatPcm = products / np.sqrt(energy * max(float(np.sum(np.square(reference))), 1e-9))
+    return result
+
+
+def align(reference: FloatPcm, heard: FloatPcm) -> list[Segment]:
+    """Return the segments of `reference`, in order and without gaps, each with its lag in `heard`.
+
+    A segment moves only on clear evidence; one that is silent, or not recognised, stays where the last one was.
+    """
+    lag = best_lag(reference, heard)
+    search = SAMPLE_RATE_HZ * SEARCH_MS // 1000
+    segments: list[Segment] = []
+    points = cut_points(reference)
+    for start, stop in itertools.pairwise(points):
+        piece = reference[start:stop]
+        silent = float(np.sqrt(np.mean(np.square(piece)))) < _SILENT_RMS if piece.size else True
+        if not silent:
+            likeness = _normalised(piece, take(heard, start + lag - search, stop + lag + search))
+            peak = int(np.argmax(likeness))
+            if likeness[peak] > max(_SURE_CORRELATION, likeness[search] + _MOVE_GAIN):
+                lag += peak - search
+        segments.append(Segment(start, stop, lag, silent))
+    return segments
