@@ -10,10 +10,8 @@ catches one may rely on this: nothing was changed by the refused input.
 
 from __future__ import annotations
 
-from typing import ClassVar
-
 
 class E2eeError(Exception):
     """Input refused. `reason` is its stable name."""
 
-    reason: ClassVar[str] = "e2ee"
+    reason: str = "e2ee"
