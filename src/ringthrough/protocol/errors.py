@@ -32,10 +32,14 @@ class ErrorCode(StrEnum):
 
 
 class ProtocolError(Exception):
-    """Input that does not follow the protocol. Nothing was changed by it."""
+    """Input that does not follow the protocol. Nothing was changed by it.
 
-    def __init__(self, code: ErrorCode, message: str, request: int = 0) -> None:
+    `request` and `handle` are 0 where they do not apply or could not be read.
+    """
+
+    def __init__(self, code: ErrorCode, message: str, request: int = 0, handle: int = 0) -> None:
         super().__init__(message)
         self.code = code
         self.message = message
         self.request = request
+        self.handle = handle

@@ -260,11 +260,23 @@ def encode_record(record: Record) -> bytes:
 
 def encode_records(handle: int, encoded: Sequence[bytes]) -> bytes:
     """A RECORDS frame from records that `encode_record` made."""
-    return _RECORDS_HEAD.pack(FrameType.RECORDS, handle, len(encoded)) + b"".join(encoded)
+    return records_header(handle, len(encoded)) + b"".join(encoded)
+
+
+def records_header(handle: int, count: int) -> bytes:
+    """The part of a RECORDS frame that differs between subscribers."""
+    return _RECORDS_HEAD.pack(FrameType.RECORDS, handle, count)
+
+
+def signalled_header(handle: int) -> bytes:
+    """The part of a SIGNALLED frame that differs between subscribers; the body follows."""
+    return _SIGNAL_HEAD.pack(FrameType.SIGNALLED, handle)
 
 
 def _encode_append(frame: Append) -> bytes:
     commit = frame.commit_epoch is not None
+    if commit and len(frame.next_token_hash) != limits.TOKEN_HASH_BYTES:
+        raise ValueError("a commit names the next token's hash, 32 bytes")
     parts = [
         _APPEND_HEAD.pack(
             FrameType.APPEND, frame.handle, frame.request, AppendFlag.COMMIT if commit else AppendFlag(0)
@@ -282,8 +294,8 @@ def decode_client(message: bytes) -> ClientFrame:
     """Parse what a client sent.
 
     Raises:
-        ProtocolError: `bad_frame`, `unknown_type`, `too_large` or `bad_size`, with the request number where it was
-            readable, so that the answer finds its question.
+        ProtocolError: `bad_frame`, `unknown_type`, `too_large` or `bad_size`, with the request number (and for an
+            append the handle) where it was readable, so that the answer finds its question.
     """
     frame_type = _frame_type(message)
     if frame_type == FrameType.APPEND:
@@ -343,15 +355,27 @@ def _decode_control(frame_type: int, message: bytes) -> msgspec.Struct:
     try:
         frame: msgspec.Struct = decoder.decode(memoryview(message)[1:])
     except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as e:
-        raise ProtocolError(ErrorCode.BAD_FRAME, str(e)) from None
+        raise ProtocolError(ErrorCode.BAD_FRAME, str(e), _request_of(frame_type, message)) from None
     for name in ("request", "handle"):
         if not 0 <= getattr(frame, name, 0) < 1 << 32:
             raise ProtocolError(ErrorCode.BAD_FRAME, f"{name} is an unsigned 32-bit number")
     return frame
 
 
+def _request_of(frame_type: int, message: bytes) -> int:
+    """The request number of a control frame that is wrong elsewhere, or 0."""
+    if frame_type in (FrameType.HELLO, FrameType.WELCOME):
+        return 0
+    try:
+        fields = msgspec.msgpack.decode(memoryview(message)[1:])
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
+        return 0
+    request = fields[0] if isinstance(fields, list) and fields else 0
+    return request if type(request) is int and 0 <= request < 1 << 32 else 0
+
+
 def _decode_append(message: bytes) -> Append:
-    request = 0
+    handle = request = 0
     try:
         _, handle, request, flags = _APPEND_HEAD.unpack_from(message)
         at = _APPEND_HEAD.size
@@ -363,25 +387,29 @@ def _decode_append(message: bytes) -> Append:
         (count,) = _COUNT.unpack_from(message, at)
         at += _COUNT.size
         if flags & ~AppendFlag.COMMIT:
-            raise ProtocolError(ErrorCode.BAD_FRAME, "unknown append flag", request)
+            raise ProtocolError(ErrorCode.BAD_FRAME, "unknown append flag", request, handle)
         if not 1 <= count <= limits.APPEND_RECORDS_MAX or (epoch is not None and count != 1):
             raise ProtocolError(
-                ErrorCode.BAD_FRAME, "an append carries 1 to 64 records, a commit exactly one", request
+                ErrorCode.BAD_FRAME, "an append carries 1 to 64 records, a commit exactly one", request, handle
             )
         bodies = []
         for _ in range(count):
             (length,) = _LENGTH.unpack_from(message, at)
             at += _LENGTH.size
             if length not in limits.PADDED_SIZES_BYTES:
-                raise ProtocolError(ErrorCode.BAD_SIZE, f"{length} is not one of the padded sizes", request)
+                raise ProtocolError(ErrorCode.BAD_SIZE, f"{length} is not one of the padded sizes", request, handle)
             bodies.append(message[at : at + length])
             at += length
     except struct.error:
-        raise ProtocolError(ErrorCode.BAD_FRAME, "append ends too early", request) from None
+        raise ProtocolError(ErrorCode.BAD_FRAME, "append ends too early", request, handle) from None
     if at != len(message):
-        raise ProtocolError(ErrorCode.BAD_FRAME, "append has a wrong length", request)
+        raise ProtocolError(ErrorCode.BAD_FRAME, "append has a wrong length", request, handle)
+    if sum(map(len, bodies)) > limits.APPEND_BYTES_MAX:
+        raise ProtocolError(
+            ErrorCode.TOO_LARGE, f"an append carries at most {limits.APPEND_BYTES_MAX} bytes", request, handle
+        )
     if epoch is not None and epoch >= 1 << 63:
-        raise ProtocolError(ErrorCode.BAD_FRAME, "an epoch is below 2^63", request)
+        raise ProtocolError(ErrorCode.BAD_FRAME, "an epoch is below 2^63", request, handle)
     return Append(handle, request, tuple(bodies), epoch, next_hash)
 
 

@@ -1,0 +1,164 @@
+"""The way out of one connection: pre-encoded WebSocket frames written straight to the transport.
+
+Answers always go out. Records are held back by their reader when the connection is congested (they are in the store).
+Signals are dropped, oldest first: stale sound is worth nothing.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+import struct
+from collections import deque
+
+from .log import Event, log
+
+SIGNALS_AHEAD_BYTES = 16 * 1024
+"""Unsent bytes in the transport beyond which signals wait in the deque instead."""
+SIGNALS_WAITING_BYTES = 32 * 1024
+SIGNAL_AGE_S_MAX = 0.4
+RECORDS_AHEAD_BYTES = 256 * 1024
+DRAINED_BYTES = 64 * 1024
+POLL_S = 0.01
+NOTSENT_LOWAT_BYTES = 32 * 1024
+_TCP_NOTSENT_LOWAT = 25
+
+_SHORT = struct.Struct(">BBH")
+_LONG = struct.Struct(">BBQ")
+_BINARY = 0x82
+
+
+def websocket_header(length: int) -> bytes:
+    """Header of an unmasked, final, binary message (RFC 6455, section 5.2)."""
+    if length < 126:
+        return bytes((_BINARY, length))
+    if length < 65536:
+        return _SHORT.pack(_BINARY, 126, length)
+    return _LONG.pack(_BINARY, 127, length)
+
+
+class Stalled(Exception):
+    """The peer takes nothing any more; its connection was cut."""
+
+
+class Outlet:
+    """Writes to one transport. Not thread-safe: event loop only."""
+
+    __slots__ = ("_flusher", "_loop", "_signals", "_signals_bytes", "_stall_s", "_transport", "dropped", "turn")
+
+    def __init__(self, transport: asyncio.Transport, stall_timeout_s: float) -> None:
+        self._transport = transport
+        self._loop = asyncio.get_running_loop()
+        self._stall_s = stall_timeout_s
+        self._signals: deque[tuple[float, bytes]] = deque()
+        self._signals_bytes = 0
+        self._flusher: asyncio.Task[None] | None = None
+        self.turn = asyncio.Lock()
+        """Held by the one backlog reader of the connection whose page is on its way."""
+        self.dropped = 0
+
+    @property
+    def closing(self) -> bool:
+        return self._transport.is_closing()
+
+    @property
+    def congested(self) -> bool:
+        return self._transport.get_write_buffer_size() > RECORDS_AHEAD_BYTES
+
+    def send(self, message: bytes) -> None:
+        """One message, now."""
+        if not self._transport.is_closing():
+            self._transport.write(websocket_header(len(message)) + message)
+
+    def send_shared(self, head: bytes, body: bytes) -> None:
+        """One message in two parts, the second shared among many connections and not copied when it is large."""
+        if self._transport.is_closing():
+            return
+        head = websocket_header(len(head) + len(body)) + head
+        if len(body) < 4096:
+            self._transport.write(head + body)
+        else:
+            self._transport.write(head)
+            self._transport.write(body)
+
+    def signal(self, head: bytes, body: bytes) -> None:
+        """One message that may be dropped."""
+        if self._transport.is_closing():
+            return
+        message = b"".join((websocket_header(len(head) + len(body)), head, body))
+        if not self._signals and self._transport.get_write_buffer_size() <= SIGNALS_AHEAD_BYTES:
+            self._transport.write(message)
+            return
+        self._signals.append((self._loop.time(), message))
+        self._signals_bytes += len(message)
+        while self._signals_bytes > SIGNALS_WAITING_BYTES:
+            self._drop_oldest()
+        if self._flusher is None:
+            self._flusher = self._loop.create_task(self._flush_signals())
+
+    def _drop_oldest(self) -> None:
+        self._signals_bytes -= len(self._signals.popleft()[1])
+        self.dropped += 1
+
+    async def _flush_signals(self) -> None:
+        try:
+            while self._signals:
+                await asyncio.sleep(POLL_S)
+                oldest_s = self._loop.time() - SIGNAL_AGE_S_MAX
+                while self._signals and self._signals[0][0] < oldest_s:
+                    self._drop_oldest()
+                while self._signals and not self.closing:
+                    if self._transport.get_write_buffer_size() > SIGNALS_AHEAD_BYTES:
+                        break
+                    _, message = self._signals.popleft()
+                    self._signals_bytes -= len(message)
+                    self._transport.write(message)
+                if self.closing:
+                    self._signals.clear()
+                    self._signals_bytes = 0
+        finally:
+            self._flusher = None
+
+    async def drained(self) -> None:
+        """Until the transport holds little.
+
+        Raises:
+            Stalled: it is closing, or took nothing for the stall timeout and was cut.
+        """
+        size = self._transport.get_write_buffer_size()
+        since_s = self._loop.time()
+        while size > DRAINED_BYTES and not self.closing:
+            await asyncio.sleep(POLL_S)
+            now_size = self._transport.get_write_buffer_size()
+            if now_size != size:
+                size, since_s = now_size, self._loop.time()
+            elif self._loop.time() - since_s > self._stall_s:
+                log(Event.CONNECTION_STALLED)
+                self._transport.abort()
+        if self.closing:
+            raise Stalled
+
+    def close(self) -> None:
+        """Stop the background work. The transport is closed by its owner."""
+        if self._flusher is not None:
+            self._flusher.cancel()
+        self._signals.clear()
+        self._signals_bytes = 0
+
+
+def tune_socket(transport: asyncio.BaseTransport) -> None:
+    """No delay for small messages; little unsent data in the kernel, so that drops happen here and not behind us; BBR
+    where the kernel has it. What cannot be set is left."""
+    sock = transport.get_extra_info("socket")
+    if sock is None:
+        return
+    options = (
+        (socket.TCP_NODELAY, 1),
+        (_TCP_NOTSENT_LOWAT, NOTSENT_LOWAT_BYTES),
+        (getattr(socket, "TCP_CONGESTION", 13), b"bbr"),
+    )
+    for name, value in options:
+        try:
+            sock.setsockopt(socket.IPPROTO_TCP, name, value)
+        except OSError:
+            continue
