@@ -48,6 +48,8 @@ class Reason(StrEnum):
 class ContentError(E2eeError):
     """Content that cannot be sent or must not be believed. `reason` is one of `Reason`."""
 
+    reason: Reason
+
     def __init__(self, reason: Reason, message: str) -> None:
         super().__init__(f"{reason}: {message}")
         self.reason = reason
