@@ -103,7 +103,8 @@ export function memberOps(): Record<string, Op> {
     },
 
     async protect(request) {
-      const padded = request["padded_bytes"] === undefined ? {} : { paddedBytes: number(request["padded_bytes"]) }
+      const wanted = request["message_bytes"]
+      const padded = wanted === undefined ? {} : { pad: () => number(wanted) }
       return { message: base64(await group(request["member"]).protect(bytes(request["data"]), padded)) }
     },
 

@@ -18,10 +18,11 @@ import {
 import { decryptSenderData } from "ts-mls/privateMessage.js"
 import { consumeRatchet } from "ts-mls/secretTree.js"
 import { leafToNodeIndex, toLeafIndex } from "ts-mls/treemath.js"
+import { paddedBytesDefault } from "./mls-config.js"
 import { MlsEpochError, MlsRefusedError, MlsRemovedError, MlsUsageError, typed } from "./mls-errors.js"
 import { type Incoming, type LeafIndex, checkTransition, identityOf, leafAt, profileViolation, sameBytes } from "./mls-rules.js"
 import { type StagedCommit, encodeGroup } from "./mls-state.js"
-import { addProposal, parseMessage, pskProposal, removeProposal } from "./mls-wire.js"
+import { type Pad, addProposal, contentBytes, parseMessage, pskProposal, removeProposal } from "./mls-wire.js"
 
 export type Received =
   | { kind: "application"; sender: LeafIndex; identity: Uint8Array; data: Uint8Array; authenticatedData: Uint8Array }
@@ -153,15 +154,19 @@ export class Group {
     })
   }
 
-  /** Encrypts `data` for the members of this epoch, padded to `paddedBytes` at least (RFC 9420 section 6.3). */
-  protect(data: Uint8Array, options: { authenticatedData?: Uint8Array; paddedBytes?: number } = {}): Promise<Uint8Array> {
+  /**
+   * Encrypts `data` for the members of this epoch (RFC 9420 section 6.3). `pad` says how long the whole message should
+   * be; without it, short messages are all equally long.
+   */
+  protect(data: Uint8Array, options: { authenticatedData?: Uint8Array; pad?: Pad } = {}): Promise<Uint8Array> {
     return this.exclusive(async () => {
       if (this.isRemoved) throw new MlsRemovedError("this device is not a member any more")
-      const { clientConfig } = this.state
-      const paddingConfig =
-        options.paddedBytes === undefined
-          ? clientConfig.paddingConfig
-          : ({ kind: "padUntilLength", padUntilLength: options.paddedBytes } as const)
+      const { clientConfig, groupContext } = this.state
+      const authenticatedBytes = options.authenticatedData?.length ?? 0
+      const padUntilLength = options.pad
+        ? contentBytes(options.pad, groupContext.groupId.length, authenticatedBytes, data.length)
+        : paddedBytesDefault
+      const paddingConfig = { kind: "padUntilLength", padUntilLength } as const
       const padded = { ...this.state, clientConfig: { ...clientConfig, paddingConfig } }
       const made = await createApplicationMessage(padded, data, this.suite, options.authenticatedData)
       const message = encodeMlsMessage({ version: "mls10", wireformat: "mls_private_message", privateMessage: made.privateMessage })

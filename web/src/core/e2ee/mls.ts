@@ -28,6 +28,7 @@ import { parseKeyPackage, parseMessage } from "./mls-wire.js"
 
 export { Group, type Change, type Member, type Received } from "./mls-group.js"
 export type { CheckMember, FindPsk } from "./mls-config.js"
+export type { Pad } from "./mls-wire.js"
 export * from "./mls-errors.js"
 
 /** Ed25519: 32 bytes public; the private half as the library made it, or a 32-byte seed. */

@@ -170,8 +170,13 @@ test("messages of different lengths look alike, and the caller may say how long"
   await together(alice, bob)
   const length = async (bytes: number, options = {}) => (await alice.group.protect(new Uint8Array(bytes), options)).length
   assert.equal(await length(1), await length(150))
-  const padded = { paddedBytes: 1024 }
-  assert.equal(await length(1, padded), await length(800, padded))
-  assert.ok((await length(1, padded)) > 1024)
-  assert.equal(await bob.reads(await alice.group.protect(utf8("long"), padded)), "long")
+  for (const wanted of [300, 511, 512, 1024, 16_383, 16_500, 65_536]) {
+    const options = { pad: () => wanted, authenticatedData: utf8("seen") }
+    for (const bytes of [0, 1, 63, 64]) assert.equal(await length(bytes, options), wanted)
+  }
+  assert.equal(await length(1, { pad: () => 16_444 }), 16_446, "a length that cannot be expressed becomes the next")
+  assert.ok((await length(500, { pad: () => 10 })) > 500)
+  assert.equal(await bob.reads(await alice.group.protect(utf8("long"), { pad: (bytes) => bytes * 2 })), "long")
+  const message = await alice.group.protect(utf8("zeros"))
+  assert.equal(await bob.reads(Uint8Array.of(...message, 0, 0, 0)), "zeros")
 })
