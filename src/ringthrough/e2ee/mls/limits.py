@@ -5,6 +5,7 @@ from typing import Final
 MESSAGE_BYTES_MAX: Final = 16 * 1024 * 1024
 """A whole MLSMessage. A Welcome for 1000 members with the tree inside is about 0.4 MB."""
 
+KEY_PACKAGE_BYTES_MAX: Final = 64 * 1024
 GROUP_ID_BYTES_MAX: Final = 255
 IDENTITY_BYTES_MAX: Final = 4096
 PSK_ID_BYTES_MAX: Final = 1024
@@ -12,7 +13,6 @@ PUBLIC_KEY_BYTES_MAX: Final = 2048
 SIGNATURE_BYTES_MAX: Final = 1024
 AUTHENTICATED_DATA_BYTES_MAX: Final = 64 * 1024
 APPLICATION_DATA_BYTES_MAX: Final = 8 * 1024 * 1024
-PADDING_BYTES_MAX: Final = 1024 * 1024
 
 GROUP_LEAVES_MAX: Final = 8192
 """Leaves of a tree, blank ones included; a power of two."""
