@@ -20,7 +20,7 @@ export function profileViolation(incoming: Incoming): string | undefined {
   }
   const types = incoming.proposals.map(({ proposal }) => proposal.proposalType)
   if (types.filter((type) => type === "external_init").length !== 1) return "an external commit without external_init"
-  if (types.some((type) => type !== "external_init" && type !== "remove")) return "an external commit that does more than join"
+  if (types.some((type) => type !== "external_init" && type !== "remove" && type !== "psk")) return "an external commit that does more than join"
   return undefined
 }
 
