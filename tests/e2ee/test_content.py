@@ -284,8 +284,8 @@ def test_known_types_with_bad_bodies_are_refused(part: content.SinglePart, reaso
 
 
 def test_call_bodies_have_the_names_of_the_signalling_machine() -> None:
-    assert content.KINDS == tuple(calls.Kind)
-    assert content.HANGUP_REASONS == tuple(calls.HangupReason)
+    assert tuple(calls.Kind) == content.KINDS
+    assert tuple(calls.HangupReason) == content.HANGUP_REASONS
     assert (limits.CALL_ID_BYTES, limits.OFFER_LIFETIME_MS) == (calls.CALL_ID_BYTES, calls.OFFER_LIFETIME_MS)
     media = content.MediaParams()
     assert (media.sframe_suite, media.frame_bytes) == (Suite.AES_128_GCM_SHA256_128, VOICE_BODY_BYTES)
