@@ -1,0 +1,7 @@
+"""`python -m ringthrough`."""
+
+import sys
+
+from ringthrough.cli.main import main
+
+sys.exit(main())

@@ -1,0 +1,64 @@
+"""What the commands share: opening the account, printing."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import ssl
+from collections.abc import Callable, Coroutine
+from pathlib import Path
+from typing import Any
+
+from ringthrough.client.client import Client
+from ringthrough.client.messages import Message
+
+Command = Callable[[argparse.Namespace], Coroutine[Any, Any, int] | int]
+
+
+def tls_context(args: argparse.Namespace) -> ssl.SSLContext | None:
+    """The system's trust, plus --ca."""
+    if args.ca is None:
+        return None
+    return ssl.create_default_context(cafile=str(args.ca))
+
+
+def open_client(args: argparse.Namespace) -> Client:
+    """The account in --home."""
+    return Client.open(args.home, tls=tls_context(args))
+
+
+def emit(args: argparse.Namespace, line: str, /, **fields: object) -> None:
+    """One line: `line` for people, the fields for programs."""
+    print(json.dumps(fields, ensure_ascii=False) if args.json else line, flush=True)
+
+
+def printable(text: str) -> str:
+    """Text from others without control characters, which could otherwise command the terminal."""
+    return "".join(c if c == "\n" or c.isprintable() else "\N{REPLACEMENT CHARACTER}" for c in text)
+
+
+def show(args: argparse.Namespace, client: Client, message: Message) -> None:
+    """One message as a line."""
+    sender = client.name_of(message.sender)
+    row = client.context.store.conversation(message.conversation)
+    where = "" if row.is_direct else f" [{printable(row.title)}]"
+    emit(
+        args,
+        f"{sender}{where}: {printable(message.text)}",
+        id=message.id,
+        conversation=row.stream.hex(),
+        title=row.title,
+        sender=sender,
+        kind=message.kind,
+        text=message.text,
+        seq=message.seq,
+        status=message.status,
+        received_s=message.received_s,
+        file=message.attachment.filename if message.attachment else None,
+    )
+
+
+def safe_file_name(name: str) -> str:
+    """A name from somebody else as a name in our folder: no path, nothing hidden."""
+    base = Path(name.replace("\\", "/")).name.lstrip(".")
+    return "".join(c for c in base if c.isprintable()) or "file"

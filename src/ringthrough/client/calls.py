@@ -1,0 +1,237 @@
+"""Calls on this device: the signalling machine joined to messages, timers and media.
+
+All rules are in `ringthrough.protocol.calls`; here its actions are carried out.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Callable
+
+from ringthrough.audio.pcm import FRAME_MS, SAMPLE_RATE_HZ
+from ringthrough.e2ee import content as mimi
+from ringthrough.protocol import calls as machine
+from ringthrough.protocol.calls import CallEvent, CallId, CallMachine, ConversationId, EndReason, LeafIndex
+from ringthrough.protocol.limits import PADDED_SIZES_BYTES
+
+from .context import Context
+from .conversation import Conversation
+from .errors import CallFailed
+from .identity import Credential
+from .media import AudioSink, AudioSource, CallMedia, MediaStats
+from .store import MessageRow
+
+MEDIA = mimi.MediaParams(sample_rate_hz=SAMPLE_RATE_HZ, frame_ms=FRAME_MS, frame_bytes=PADDED_SIZES_BYTES[0])
+
+log = logging.getLogger(__name__)
+
+
+class Call:
+    """One call as the application sees it. Wait for `answered`, `rings_there` or `ended`."""
+
+    def __init__(self, manager: CallManager, conversation: Conversation, call_id: CallId, *, incoming: bool) -> None:
+        self._manager = manager
+        self.conversation = conversation
+        self.call_id = call_id
+        self.incoming = incoming
+        self.caller: Credential | None = None
+        self.rings_there = asyncio.Event()
+        self.answered = asyncio.Event()
+        loop = asyncio.get_running_loop()
+        self.ended: asyncio.Future[EndReason] = loop.create_future()
+        self.stats = MediaStats()
+        self.answered_at_s: float | None = None
+        self.source: AudioSource | None = None
+        self.sink: AudioSink | None = None
+
+    def answer(self, source: AudioSource, sink: AudioSink) -> None:
+        """Take an incoming call."""
+        self.source, self.sink = source, sink
+        self.answered_at_s = asyncio.get_running_loop().time()
+        self._manager.input(lambda m, now_ms: m.answer(now_ms))
+
+    def decline(self) -> None:
+        """Refuse an incoming call."""
+        self._manager.input(lambda m, now_ms: m.decline(now_ms))
+
+    def hang_up(self) -> None:
+        """End the call, or give up calling."""
+        self._manager.input(lambda m, now_ms: m.hang_up(now_ms))
+
+
+class CallManager:
+    """At most one call at a time. `ring` is called for an incoming call; it decides when to answer or decline."""
+
+    def __init__(self, context: Context, conversations: Callable[[int], Conversation]) -> None:
+        self._context = context
+        self._conversations = conversations
+        self._machine: CallMachine | None = None
+        self._call: Call | None = None
+        self._media: asyncio.Task[None] | None = None
+        self._timer: asyncio.TimerHandle | None = None
+        self._outgoing: asyncio.Queue[tuple[Conversation, machine.Send]] = asyncio.Queue()
+        self.ring: Callable[[Call], None] | None = None
+
+    async def run(self) -> None:
+        """Send call events until cancelled, then end what is left of a call."""
+        try:
+            while True:
+                conversation, send = await self._outgoing.get()
+                sent = await conversation.send(self._message(conversation, send))
+                await conversation.sent(sent)
+                self._outgoing.task_done()
+        finally:
+            if self._timer is not None:
+                self._timer.cancel()
+            if self._media is not None:
+                self._media.cancel()
+                await asyncio.gather(self._media, return_exceptions=True)
+
+    async def settled(self) -> None:
+        """Wait until every call event that we made is on the server."""
+        await self._outgoing.join()
+
+    def place(self, conversation: Conversation, source: AudioSource, sink: AudioSink) -> Call:
+        """Call everybody in the conversation; the first device that answers takes it.
+
+        Raises:
+            CallFailed: there is a call already.
+        """
+        if self._machine is not None:
+            raise CallFailed("there is a call already; hang it up first")
+        call_id = CallId(self._context.random(machine.CALL_ID_BYTES))
+        self._call = call = Call(self, conversation, call_id, incoming=False)
+        call.source, call.sink = source, sink
+        self._machine = CallMachine(LeafIndex(conversation.group().own_leaf))
+        name = ConversationId(conversation.stream)
+        self.input(lambda m, now_ms: m.place(call_id, name, now_ms))
+        return call
+
+    def on_message(self, row: MessageRow, conversation: Conversation) -> None:
+        """Look at a received message; call events go to the machine."""
+        event = self._call_event(row, conversation)
+        if event is None:
+            return
+        if self._machine is None:
+            if event.kind is not machine.Kind.OFFER or self.ring is None or event.own:
+                return
+            self._machine = CallMachine(LeafIndex(conversation.group().own_leaf))
+            self._call = Call(self, conversation, event.call_id, incoming=True)
+            self._call.caller = Credential(row.sender, row.device, self._context.identity.origin)
+        self.input(lambda m, now_ms: m.remote(event, now_ms))
+
+    def input(self, step: Callable[[CallMachine, int], list[machine.Action]]) -> None:
+        """Give the machine an input and carry out what it says."""
+        if self._machine is None or self._call is None:
+            return
+        call = self._call
+        for action in step(self._machine, self._server_now_ms(call.conversation)):
+            self._carry_out(action, call)
+        self._set_timer()
+
+    def _carry_out(self, action: machine.Action, call: Call) -> None:
+        match action:
+            case machine.Send():
+                conversation = self._by_stream(action.conversation) or call.conversation
+                self._outgoing.put_nowait((conversation, action))
+            case machine.Ring():
+                if self.ring is not None:
+                    self.ring(call)
+            case machine.ShowRinging():
+                call.rings_there.set()
+            case machine.StartAudio():
+                self._start_media(call, action.peer)
+            case machine.StopAudio():
+                if self._media is not None:
+                    self._media.cancel()
+            case machine.Ended():
+                self._end(call, action.reason)
+            case machine.Refused():
+                log.debug("call input refused: %s", action.what)
+            case machine.StopRinging():
+                pass
+
+    def _start_media(self, call: Call, peer: LeafIndex) -> None:
+        assert call.source is not None, "a call starts with its devices chosen"
+        assert call.sink is not None
+        media = CallMedia(call.conversation, call.call_id, peer, call.source, call.sink, self._heard)
+        call.stats = media.stats
+        call.answered.set()
+        self._media = asyncio.create_task(media.run(), name="call media")
+        self._media.add_done_callback(self._media_done)
+
+    def _media_done(self, task: asyncio.Task[None]) -> None:
+        if not task.cancelled() and task.exception() is not None:
+            log.error("call media failed", exc_info=task.exception())
+            self.input(lambda m, now_ms: m.fail(now_ms))
+
+    def _heard(self) -> None:
+        self.input(lambda m, now_ms: m.audio_heard(now_ms))
+
+    def _end(self, call: Call, reason: EndReason) -> None:
+        self._machine = self._call = None
+        with self._context.store.transaction():
+            self._context.store.drop_call_keys(call.call_id)
+        if not call.ended.done():
+            call.ended.set_result(reason)
+
+    def _set_timer(self) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+        if self._machine is None or self._call is None or self._machine.deadline_ms is None:
+            return
+        delay_ms = self._machine.deadline_ms - self._server_now_ms(self._call.conversation)
+        loop = asyncio.get_running_loop()
+        self._timer = loop.call_later(max(delay_ms, 1) / 1000, self.input, lambda m, now_ms: m.tick(now_ms))
+
+    def _server_now_ms(self, conversation: Conversation) -> int:
+        return int(self._context.now_s() * 1000) + conversation.connection.clock_offset_ms
+
+    def _by_stream(self, stream: bytes) -> Conversation | None:
+        row = self._context.store.conversation_by_stream(stream)
+        return self._conversations(row.id) if row is not None else None
+
+    def _message(self, conversation: Conversation, send: machine.Send) -> mimi.MimiContent:
+        """The message for an event; an offer is dated by the server's clock."""
+        body: mimi.CallBody
+        match send.kind:
+            case machine.Kind.OFFER:
+                now_ms = self._server_now_ms(conversation)
+                body = mimi.Offer(send.call_id, now_ms, now_ms + machine.OFFER_LIFETIME_MS, (MEDIA,))
+            case machine.Kind.RINGING:
+                body = mimi.Ringing(send.call_id)
+            case machine.Kind.ANSWER:
+                body = mimi.Answer(send.call_id)
+            case machine.Kind.DECLINE:
+                body = mimi.Decline(send.call_id)
+            case machine.Kind.BUSY:
+                body = mimi.Busy(send.call_id)
+            case machine.Kind.HANGUP:
+                assert send.reason is not None, "a hangup says why"
+                body = mimi.Hangup(send.call_id, send.reason.value, send.to_leaf)
+        return mimi.call_message(self._context.random(16), body)
+
+    def _call_event(self, row: MessageRow, conversation: Conversation) -> CallEvent | None:
+        """The event in a stored message, if it holds one and its sender is still a member."""
+        meaning = mimi.interpret(mimi.decode(row.content))
+        if not isinstance(meaning, mimi.CallSignal):
+            return None
+        body = meaning.body
+        leaves = {(c.account_id, c.device_id): member.leaf for member, c in conversation.members()}
+        leaf = leaves.get((row.sender, row.device))
+        if leaf is None:
+            return None
+        hangup = body if isinstance(body, mimi.Hangup) else None
+        return CallEvent(
+            kind=machine.Kind(body.kind),
+            call_id=CallId(body.call_id),
+            conversation=ConversationId(conversation.stream),
+            leaf=LeafIndex(leaf),
+            own=row.sender == self._context.identity.account_id,
+            # When the server stored it: the sender's own date is the sender's claim.
+            sent_ms=(row.received_s or 0) * 1000,
+            reason=machine.HangupReason(hangup.reason if hangup else "hung_up"),
+            to_leaf=LeafIndex(hangup.to_leaf) if hangup and hangup.to_leaf is not None else None,
+        )

@@ -1,0 +1,70 @@
+"""@echo: answers every message with the same words and every call with the caller's own voice, a moment later.
+
+An account like any other, on the public SDK; the shortest example of a service.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections import deque
+
+from ringthrough.audio.pcm import FRAME_MS, FRAME_SAMPLES, Pcm, silence
+from ringthrough.client.calls import Call
+from ringthrough.client.client import Client
+from ringthrough.client.errors import ClientError
+from ringthrough.client.media import Pace
+from ringthrough.client.messages import Message
+
+log = logging.getLogger(__name__)
+
+HANDLE = "echo"
+ECHO_DELAY_MS = 1200
+READER = "echo"
+GREETING = "This is @echo. Write, and I repeat it; call, and you hear yourself."
+
+
+class Echo:
+    """Loudspeaker and microphone of one call at once: what comes in goes out `ECHO_DELAY_MS` later."""
+
+    def __init__(self) -> None:
+        self._frames: deque[Pcm] = deque(
+            [silence(FRAME_SAMPLES)] * (ECHO_DELAY_MS // FRAME_MS), maxlen=2 * ECHO_DELAY_MS // FRAME_MS
+        )
+        self._pace: Pace | None = None
+
+    def write(self, frame: Pcm) -> None:
+        """Take what the caller said."""
+        self._frames.append(frame)
+
+    async def read(self) -> Pcm | None:
+        """Say what the caller said."""
+        self._pace = self._pace or Pace()
+        await self._pace.tick()
+        return self._frames.popleft() if self._frames else silence(FRAME_SAMPLES)
+
+
+async def run_echo(client: Client) -> None:
+    """Answer until cancelled. `client` must be online (`async with`)."""
+    client.calls.ring = answer
+    store = client.context.store
+    async for message in client.received(after=store.read_mark(READER)):
+        try:
+            await reply(client, message)
+        except ClientError as e:
+            log.warning("could not reply: %s", type(e).__name__)
+        with store.transaction():
+            store.set_read_mark(READER, message.id)
+
+
+def answer(call: Call) -> None:
+    """Take every call."""
+    echo = Echo()
+    call.answer(echo, echo)
+
+
+async def reply(client: Client, message: Message) -> None:
+    """Repeat a text; say what one is for anything else that a person sent."""
+    if message.kind == "text":
+        await client.send_text(client.conversation(message.conversation), message.text)
+    elif message.kind in ("file", "unknown"):
+        await client.send_text(client.conversation(message.conversation), GREETING)
