@@ -23,10 +23,10 @@ const suite3 = 3
 
 /** The key packages of `identity` found in `memory`, encoded; a name that is used once gives one. */
 export function keyPackagesIn(memory: WebAssembly.Memory, identity: string): Uint8Array[] {
-  const text = Buffer.from(memory.buffer).toString("latin1")
+  const bytes = Buffer.from(memory.buffer)
   const found = new Map<string, Uint8Array>()
-  for (let at = text.indexOf(recordStart); at !== -1; at = text.indexOf(recordStart, at + 1)) {
-    const record = parseRecord(text.slice(at, at + 8_192))
+  for (let at = bytes.indexOf(recordStart); at !== -1; at = bytes.indexOf(recordStart, at + 1)) {
+    const record = parseRecord(bytes.toString("latin1", at, at + 8_192))
     if (record === undefined) continue
     const owner = record.payload.leaf_node.payload.credential.serialized_credential_content.vec
     const encoded = encodeKeyPackage(record)
