@@ -63,6 +63,14 @@ def test_pause_stays_where_the_speech_before_it_is() -> None:
     assert {segment.lag for segment in segments} == {333}
 
 
+def test_periodic_sound_in_noise_does_not_slip_by_a_period() -> None:
+    generator = np.random.default_rng(2)
+    said = np.sin(np.arange(12 * RATE) * 2 * np.pi * 200 / RATE) * 0.2
+    said[::480] += 0.5
+    heard = said + generator.normal(size=said.size) * 0.1
+    assert {segment.lag for segment in align(said, heard)} == {0}
+
+
 def test_take_fills_with_silence() -> None:
     heard = np.array([1.0, 2.0, 3.0])
     assert take(heard, -2, 5).tolist() == [0, 0, 1, 2, 3, 0, 0]

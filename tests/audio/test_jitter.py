@@ -243,6 +243,61 @@ def test_urgent_surplus_is_rare() -> None:
     assert all(later - earlier >= 4 for earlier, later in itertools.pairwise(skipped_at))
 
 
+def test_frames_that_nobody_plays_are_bounded() -> None:
+    buffer = JitterBuffer()
+    for seq in range(1000):
+        buffer.push(seq, b"x", seq * FRAME_MS)
+        assert buffer.frames_held <= buffer.config.frames_max
+    assert buffer.stats.discarded == 1000 - buffer.frames_held
+    assert buffer.stats.restarts == 0
+
+
+def test_player_that_starts_a_little_late_still_plays_at_the_target() -> None:
+    buffer = JitterBuffer()
+    for seq in range(8):
+        buffer.push(seq, b"x", seq * FRAME_MS)
+    assert isinstance(buffer.pop(8 * FRAME_MS), Frame)
+    assert buffer.stats.delay_ms < 60 + FRAME_MS
+    assert buffer.stats.discarded == 7
+
+
+def test_late_frames_now_and_then_do_not_restart() -> None:
+    # Each eighth frame comes seconds late, with good ones between.
+    arrivals = [(seq * FRAME_MS + (2000 if seq % 8 == 0 else 0), seq) for seq in range(300)]
+    buffer, _ = play(arrivals, until_ms=300 * FRAME_MS)
+    assert buffer.stats.late > 20
+    assert buffer.stats.restarts == 0
+
+
+def test_milliseconds_survive_a_jump_to_large_numbers() -> None:
+    buffer, _ = play([(seq * FRAME_MS, seq) for seq in range(20)], until_ms=20 * FRAME_MS)
+    first, begin_ms = SEQ_MAX - 1000, 20.0 * FRAME_MS
+    arrivals = [(begin_ms + seq * FRAME_MS + 3.5, first + seq) for seq in range(50)]
+    heard = 0
+    for index, (arrival, seq) in enumerate(arrivals):
+        buffer.push(seq, b"x", arrival)
+        heard += isinstance(buffer.pop(begin_ms + (index + 1) * FRAME_MS), Frame)
+    assert heard >= 48
+    assert buffer.stats.concealed <= 1
+    assert 60 <= buffer.stats.delay_ms <= 120
+
+
+def test_floor_that_rises_makes_no_surplus() -> None:
+    # The path gets 240 ms slower; once the window forgets the past, the delay is short again, not long.
+    config = JitterConfig(window_frames=10)
+    arrivals = [(seq * FRAME_MS + (0 if seq < 30 else 240), seq) for seq in range(80)]
+    _, decisions = play(arrivals, until_ms=80 * FRAME_MS, buffer=JitterBuffer(config))
+    assert not any(isinstance(decision, Frame) and decision.surplus for _, decision in decisions)
+
+
+def test_frame_before_a_missing_one_is_never_surplus() -> None:
+    arrivals = [(max(seq * FRAME_MS, 240.0), seq) for seq in range(600) if seq < 20 or seq % 3]
+    _, decisions = play(arrivals, until_ms=600 * FRAME_MS)
+    frames = [decision for _, decision in decisions if isinstance(decision, Frame) and decision.seq >= 20]
+    assert any(frame.surplus for frame in frames)
+    assert not any(frame.surplus for frame in frames if (frame.seq + 1) % 3 == 0)
+
+
 @pytest.mark.parametrize(
     "wrong",
     [{"frame_ms": 0}, {"target_ms_min": 700}, {"quantile": 0.0}, {"frames_max": 8}, {"window_frames": 0}],

@@ -139,6 +139,15 @@ def test_corrupt_packet_is_refused_and_the_decoder_lives(packet: bytes) -> None:
     assert decoder.decode(OpusEncoder().encode(tone())).size == FRAME_SAMPLES
 
 
+def test_packet_longer_than_any_of_60_ms_is_refused_although_libopus_reads_it() -> None:
+    packet = OpusEncoder().encode(tone())
+    # RFC 6716 section 3.2.5: one frame, padding of 15 * 254 + 190 bytes.
+    padded = bytes([packet[0] | 3, 0x41]) + b"\xff" * 15 + b"\xbe" + packet[1:] + bytes(4000)
+    assert len(padded) > PACKET_BYTES_MAX
+    with pytest.raises(OpusError):
+        OpusDecoder().decode(padded)
+
+
 @settings(max_examples=300, deadline=None)
 @given(packet=st.binary(max_size=PACKET_BYTES_MAX + 10))
 def test_any_bytes_give_bounded_sound_or_a_typed_error(packet: bytes) -> None:

@@ -127,7 +127,8 @@ class JitterBuffer:
         self._done: dict[int, None] = {}
         """Recent frames below `_next_seq` that did arrive, to tell a second copy from a late frame."""
         self._delays = DelayWindow(self.config.window_frames)
-        self._spare = SettledMinimum(max(1, 1000 // self.config.frame_ms))
+        self._ages = SettledMinimum(max(1, 1000 // self.config.frame_ms))
+        """Playout less sending time of the last second's frames, across the two clocks, as in `_delays`."""
         self._started = False
         self._conceal_run = 0
         self._late_since_ms: float | None = None
@@ -177,10 +178,7 @@ class JitterBuffer:
         return True
 
     def _observe(self, delay_ms: float) -> None:
-        before = self._delays.floor_ms() if len(self._delays) else delay_ms
         self._delays.add(delay_ms)
-        # Delays already measured were counted from the old floor.
-        self._spare.shift(before - self._delays.floor_ms())
         wanted = self._delays.above_floor_ms(self.config.quantile) + self.config.margin_ms
         self._stats.target_ms = min(max(wanted, self.config.target_ms_min), self.config.target_ms_max)
 
@@ -215,7 +213,7 @@ class JitterBuffer:
     def _refill(self) -> None:
         """Go back to filling, with a new idea of the path. What was played stays behind `_next_seq`."""
         self._delays.clear()
-        self._spare.clear()
+        self._ages.clear()
         self._late_since_ms = None
         self._stats.restarts += int(self._started)
         self._started = False
@@ -254,7 +252,7 @@ class JitterBuffer:
         self._plays_since_skip += 1
         self._stats.played += 1
         self._stats.delay_ms = delay_ms
-        self._spare.add(delay_ms)
+        self._ages.add(now_ms - self._sent_ms(seq))
         return self._judge_surplus(seq, packet)
 
     def wait_ms(self, now_ms: float) -> float | None:
@@ -270,7 +268,7 @@ class JitterBuffer:
         self._stats.played -= 1
         self._stats.skipped += 1
         self._plays_since_skip = 0
-        self._spare.shift(-self.config.frame_ms)
+        self._ages.shift(-self.config.frame_ms)
 
     def _delay_ms(self, seq: int, now_ms: float) -> float:
         return now_ms - self._delays.floor_ms() - self._sent_ms(seq)
@@ -297,7 +295,7 @@ class JitterBuffer:
             return
         behind = int((delay_ms - self._stats.target_ms) // self.config.frame_ms)
         self._discard_below(self._next_seq + behind)
-        self._spare.clear()
+        self._ages.clear()
 
     def _conceal(self, seq: int, delay_ms: float) -> Conceal:
         self._conceal_run += 1
@@ -305,16 +303,16 @@ class JitterBuffer:
         held = delay_ms < self._stats.target_ms
         if held:
             self._stats.grown += 1
-            self._spare.shift(self.config.frame_ms)
+            self._ages.shift(self.config.frame_ms)
         else:
             self._next_seq = seq + 1
         return Conceal(seq, self._conceal_run, held)
 
     def _judge_surplus(self, seq: int, packet: bytes) -> Frame:
-        settled_ms = self._spare.settled_ms()
+        settled_ms = self._ages.settled_ms()
         if settled_ms is None or seq + 1 not in self._frames:
             return Frame(seq, packet)
-        over_ms = settled_ms - self._stats.target_ms
+        over_ms = settled_ms - self._delays.floor_ms() - self._stats.target_ms
         surplus = over_ms >= SURPLUS_FRAMES * self.config.frame_ms
         urgent = over_ms >= URGENT_FRAMES * self.config.frame_ms and self._plays_since_skip > URGENT_FRAMES
         return Frame(seq, packet, surplus, urgent)
