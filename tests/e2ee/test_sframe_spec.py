@@ -50,6 +50,6 @@ def test_worked_example() -> None:
 
 def test_exporter_label_and_overhead() -> None:
     text = SPEC.read_text()
-    assert f"MLS-Exporter(`{sframe.CALL_EXPORTER_LABEL.decode()}`, call id, {sframe.CALL_BASE_KEY_BYTES})" in text
+    assert f"MLS-Exporter(`{sframe.CALL_EXPORTER_LABEL}`, call id, {sframe.CALL_BASE_KEY_BYTES})" in text
     overhead = sframe.VOICE_BODY_BYTES - sframe.payload_bytes_max(sframe.VOICE_BODY_BYTES)
     assert f"is {overhead} bytes less than that size" in text

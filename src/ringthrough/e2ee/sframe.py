@@ -31,7 +31,7 @@ NONCE_BYTES: Final = 12
 INTEGER_MAX: Final = 2**64 - 1
 """Largest key id or counter that a header can carry."""
 
-CALL_EXPORTER_LABEL: Final = b"ringthrough call"
+CALL_EXPORTER_LABEL: Final = "ringthrough call"
 """Label of the MLS exporter (RFC 9420 section 8.5) for a call's base key; the context is the 16-byte call id."""
 CALL_BASE_KEY_BYTES: Final = 32
 CALL_ID_BYTES: Final = 16
