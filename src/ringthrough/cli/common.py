@@ -11,6 +11,7 @@ from typing import Any
 
 from ringthrough.client.client import Client
 from ringthrough.client.messages import Message
+from ringthrough.e2ee.content import Offer
 
 Command = Callable[[argparse.Namespace], Coroutine[Any, Any, int] | int]
 
@@ -38,7 +39,9 @@ def printable(text: str) -> str:
 
 
 def show(args: argparse.Namespace, client: Client, message: Message) -> None:
-    """One message as a line."""
+    """One message as a line. Of a call's events, people see that somebody called; programs see them all."""
+    if message.kind == "call" and not isinstance(message.call, Offer) and not args.json:
+        return
     sender = client.name_of(message.sender)
     row = client.context.store.conversation(message.conversation)
     where = "" if row.is_direct else f" [{printable(row.title)}]"

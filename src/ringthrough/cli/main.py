@@ -15,7 +15,7 @@ from ringthrough.client.devices import DeviceUnavailable
 from ringthrough.client.errors import ClientError
 from ringthrough.protocol.errors import ProtocolError
 
-from . import account, calls, echo, groups, messages, serve
+from . import account, calls, echo, groups, messages, serve, up
 from .common import Command
 
 EXIT_USAGE = 2
@@ -45,6 +45,7 @@ def build_parser() -> argparse.ArgumentParser:
     calls.add_parsers(commands)
     echo.add_parsers(commands)
     serve.add_serve_parser(commands)
+    up.add_parsers(commands)
     return parser
 
 

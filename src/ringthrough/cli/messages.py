@@ -58,15 +58,16 @@ async def _send(args: argparse.Namespace) -> int:
                 last = await client.send_text(conversation, line.rstrip("\n"))
         else:
             last = await client.send_text(conversation, args.text)
-        return await _report_sent(args, conversation, last)
+        return await _report_sent(args, client, conversation, last)
 
 
-async def _report_sent(args: argparse.Namespace, conversation: Conversation, last: int) -> int:
+async def _report_sent(args: argparse.Namespace, client: Client, conversation: Conversation, last: int) -> int:
     if not last:
         return 0
     try:
         async with asyncio.timeout(SENT_TIMEOUT_S):
             row = await conversation.sent(last)
+            await client.delivered()
     except TimeoutError:
         emit(
             args, "not sent yet: it is kept and leaves with the next command that is online", status="queued", id=last
@@ -81,6 +82,7 @@ async def _read(args: argparse.Namespace) -> int:
         if args.all:
             for message in client.messages():
                 show(args, client, message)
+            sys.stdout.flush()
         if args.follow:
             await _follow(args, client)
             return 0

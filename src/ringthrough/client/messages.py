@@ -66,7 +66,7 @@ def _kind_and_text(meaning: mimi.Meaning) -> tuple[Kind, str]:
         case mimi.Attachment(part):
             return "file", f"(file) {part.filename or part.content_type}, {part.size} bytes"
         case mimi.CallSignal(body):
-            return "call", f"(call) {body.kind}"
+            return "call", "(call)" if body.kind == "offer" else f"(call: {body.kind})"
         case mimi.StatusReport():
             return "status", "(status)"
         case mimi.Several(items):

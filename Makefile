@@ -1,0 +1,86 @@
+# Everything a newcomer types. `make run` and `make test` set themselves up on a fresh machine.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+PIP := $(BIN)/python -m pip install -q --disable-pip-version-check -c constraints.txt
+DATA ?= data
+export PATH := $(CURDIR)/$(BIN):$(PATH)
+
+SPEECH := /usr/share/asterisk/sounds/en_US_f_Allison/demo-echotest.g722=asterisk-core-sounds-en-g722
+
+.PHONY: help run test check demo vectors soak bench format setup-run setup-test setup-demo clean
+
+help: ## show the targets
+	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 12
+
+run: setup-run ## start the server with @echo, and say what to try next
+	@$(BIN)/ringthrough up --data $(DATA)
+
+demo: setup-demo ## messages and a call in network namespaces with all UDP blocked; the last line is JSON
+	@if [ "$$(id -u)" = 0 ]; then $(BIN)/python -m lab.demo; else sudo $(BIN)/python -m lab.demo; fi
+
+test: setup-test ## set up what the tests need, and run all of them
+	@echo "== tests"
+	@$(BIN)/python -m pytest tests
+
+check: setup-test ## format, types, import rule, vectors, generated files, fast tests
+	@echo "== format and lint"
+	@$(BIN)/ruff format --check .
+	@$(BIN)/ruff check .
+	@echo "== types"
+	@$(BIN)/mypy
+	@cd web && npm run --silent check
+	@echo "== import rule"
+	@$(BIN)/lint-imports
+	@$(MAKE) --no-print-directory vectors
+	@echo "== fast tests and generated files"
+	@$(BIN)/python -m pytest tests -m "not slow"
+
+vectors: setup-test ## the official vectors; the last line counts MLS
+	@$(BIN)/python tests/e2ee/sframe_vectors.py
+	@$(BIN)/python tests/e2ee/mls/vectors.py
+
+soak: setup-test ## long random runs: MLS with ts-mls, kill -9 fifty times (SEEDS=, STEPS=, MEMBERS=)
+	@$(BIN)/python tests/e2e/mls_soak/run.py --seeds $(or $(SEEDS),20) --steps $(or $(STEPS),100) --members $(or $(MEMBERS),20)
+	@RINGTHROUGH_SOAK=1 $(BIN)/python -m pytest tests -m soak -o timeout=3600
+
+bench: setup-test setup-demo ## measure; writes bench/results/*.json
+	@$(BIN)/python -m bench
+
+format: $(VENV)/dev.stamp ## put the sources into their format
+	@$(BIN)/ruff check --fix .
+	@$(BIN)/ruff format .
+
+setup-run: $(VENV)/run.stamp
+	@tools/packages.sh --optional libportaudio=libportaudio2 $(SPEECH)
+
+setup-demo: $(VENV)/dev.stamp
+	@tools/packages.sh ip=iproute2 nft=nftables sysctl=procps $(SPEECH)
+
+setup-test: $(VENV)/dev.stamp web/node_modules/.stamp setup-demo
+
+$(VENV)/bin/python:
+	@echo "== Python environment in $(VENV)"
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "Python 3.11 or newer is needed"; exit 1; }
+	@$(PYTHON) -m venv $(VENV)
+
+$(VENV)/run.stamp: $(VENV)/bin/python pyproject.toml constraints.txt
+	@echo "== Python packages"
+	@$(PIP) -e '.[devices]'
+	@touch $@
+
+# pesq is compiled on installation
+$(VENV)/dev.stamp: $(VENV)/bin/python pyproject.toml constraints.txt
+	@tools/packages.sh gcc=gcc $$($(BIN)/python -c 'import sysconfig; print(sysconfig.get_path("include"))')/Python.h=python3-dev
+	@echo "== Python packages, with those of the tests"
+	@$(PIP) -e '.[devices,score,dev]'
+	@touch $@ $(VENV)/run.stamp
+
+web/node_modules/.stamp: $(VENV)/bin/python web/package-lock.json web/package.json $(wildcard web/patches/*.patch)
+	@tools/node.sh $(VENV)
+	@echo "== Node packages"
+	@cd web && npm ci --no-audit --no-fund --loglevel=error
+	@touch $@
+
+clean: ## remove what the targets made, but no data
+	rm -rf $(VENV) web/node_modules demo-out .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
