@@ -290,6 +290,21 @@ def test_floor_that_rises_makes_no_surplus() -> None:
     assert not any(isinstance(decision, Frame) and decision.surplus for _, decision in decisions)
 
 
+@pytest.mark.parametrize("scheduled", [True, False])
+def test_program_that_hangs_loses_nothing_when_it_reads_before_it_pulls(scheduled: bool) -> None:
+    # From 6000 to 6300 ms nothing runs; then the socket is read, and the pulls that were due are made up for.
+    buffer = JitterBuffer()
+    arrivals = [(6300 if 6000 <= seq * FRAME_MS < 6300 else seq * FRAME_MS, seq) for seq in range(200)]
+    for due in range(60, 200 * FRAME_MS, FRAME_MS):
+        real = 6300 if 6000 <= due < 6300 else due
+        while arrivals and arrivals[0][0] <= real:
+            arrival, seq = arrivals.pop(0)
+            buffer.push(seq, b"x", arrival)
+        assert isinstance(buffer.pop(due if scheduled else real), Frame)
+    assert buffer.stats.played == 199
+    assert (buffer.stats.concealed, buffer.stats.skipped, buffer.stats.discarded) == (0, 0, 0)
+
+
 def test_frame_before_a_missing_one_is_never_surplus() -> None:
     arrivals = [(max(seq * FRAME_MS, 240.0), seq) for seq in range(600) if seq < 20 or seq % 3]
     _, decisions = play(arrivals, until_ms=600 * FRAME_MS)
