@@ -141,6 +141,7 @@ class CallManager:
             case machine.ShowRinging():
                 call.rings_there.set()
             case machine.StartAudio():
+                call.call_id = action.call_id  # another than ours after two calls crossed
                 self._start_media(call, action.peer)
             case machine.StopAudio():
                 if self._media is not None:
@@ -224,14 +225,15 @@ class CallManager:
         if leaf is None:
             return None
         hangup = body if isinstance(body, mimi.Hangup) else None
+        # The offer's own date is authenticated; the server's time for the record is not.
+        sent_ms = body.expires_ms - machine.OFFER_LIFETIME_MS if isinstance(body, mimi.Offer) else 0
         return CallEvent(
             kind=machine.Kind(body.kind),
             call_id=CallId(body.call_id),
             conversation=ConversationId(conversation.stream),
             leaf=LeafIndex(leaf),
             own=row.sender == self._context.identity.account_id,
-            # When the server stored it: the sender's own date is the sender's claim.
-            sent_ms=(row.received_s or 0) * 1000,
+            sent_ms=sent_ms,
             reason=machine.HangupReason(hangup.reason if hangup else "hung_up"),
             to_leaf=LeafIndex(hangup.to_leaf) if hangup and hangup.to_leaf is not None else None,
         )

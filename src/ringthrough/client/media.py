@@ -22,6 +22,8 @@ SIGNAL_KIND_MEDIA = b"\x01"
 """First byte of a signal that carries a sealed media frame (docs/spec/media.md)."""
 FRAME_BODY_BYTES = PADDED_SIZES_BYTES[0] - len(SIGNAL_KIND_MEDIA)
 HEARD_NOTE_MS = 1000
+OLD_KEY_S = 10.0
+"""How long frames of the epoch before are still opened after a commit (docs/spec/media.md)."""
 
 
 class AudioSource(Protocol):
@@ -211,6 +213,8 @@ class CallMedia:
             if epoch <= self._epoch:
                 continue
             self._epoch = epoch
+            for old in self._receiver.kids:
+                self._loop.call_later(OLD_KEY_S, self._receiver.forget, old)
             self._receiver.add_key(call_key(base_key, self._peer_leaf, epoch))
             start = 0 if self._sender is None else self._sender.counter_next
             self._sender = SFrameSender(call_key(base_key, own_leaf, epoch), counter_start=start)
