@@ -56,8 +56,15 @@ class RunningServer:
             sweep_forever(store, app[CONTEXT].blobs, app[CONTEXT].config, app[CONTEXT].clock)
         )
 
+    @property
+    def context(self) -> Context:
+        """What the routes work with, for tests."""
+        return self._app[CONTEXT]
+
     async def close(self) -> None:
         """Accept nothing new, put on disk and acknowledge what was submitted, then close the sockets."""
+        if self._app[CONTEXT].stopping:
+            return
         log(Event.STOPPING)
         self._app[CONTEXT].stopping = True
         self._sweeper.cancel()

@@ -123,7 +123,7 @@ class Connection:
         except ProtocolError as e:
             subscription = self._subscriptions.get(e.handle)
             if subscription is not None:
-                subscription.lane.refuse(Refused(e.code))
+                subscription.lane.shut = subscription.lane.shut or Refused(e.code)
             self._error(e.request, e.code, e.message)
             return
         if not self._greeted:
@@ -273,9 +273,11 @@ class Connection:
         if subscription is None:
             self._refuse(frame.request, Refused(ErrorCode.BAD_HANDLE))
             return
-        why = subscription.lane.held or self._append_refusal(subscription, frame)
+        lane = subscription.lane
+        why = lane.held or lane.shut or self._append_refusal(subscription, frame)
         if why is not None:
-            self._refuse(frame.request, subscription.lane.refuse(why))
+            lane.shut = lane.shut or why
+            self._refuse(frame.request, why)
             return
         self._in_flight += 1
         job = AppendJob(
@@ -284,7 +286,7 @@ class Connection:
             frame.records,
             frame.commit_epoch,
             frame.next_token_hash,
-            subscription.lane,
+            lane,
             frame.request,
         )
         self._shared.hub.submit(subscription, job)
@@ -292,8 +294,6 @@ class Connection:
     def _append_refusal(self, subscription: Subscription, frame: Append) -> Refused | None:
         if self._in_flight >= self._shared.limits.requests_in_flight_max:
             return Refused(ErrorCode.TOO_MANY, retry_after_ms=100)
-        if Right.APPEND not in subscription.rights and frame.commit_epoch is None:
-            return Refused(ErrorCode.STALE, subscription.active.epoch)
         now_s = self._loop.time()
         count = len(frame.records)
         active = subscription.active

@@ -43,15 +43,15 @@ def log_unexpected(error: BaseException) -> None:
 
 
 def library_logger() -> logging.Logger:
-    """A logger for aiohttp, which would name peers and quote requests: it keeps only how often."""
+    """A logger for aiohttp, which would name peers and quote requests: nothing of it passes but the type of a fault."""
     logger = logging.getLogger("ringthrough.server.http")
-    logger.propagate = False
-    logger.handlers = [_OnlyCount()]
+    if not logger.filters:
+        logger.addFilter(_only_type)
     return logger
 
 
-class _OnlyCount(logging.Handler):
-    def emit(self, record: logging.LogRecord) -> None:
-        error = record.exc_info[1] if record.exc_info else None
-        if record.levelno >= logging.ERROR and error is not None:
-            log_unexpected(error)
+def _only_type(record: logging.LogRecord) -> bool:
+    error = record.exc_info[1] if record.exc_info else None
+    if record.levelno >= logging.ERROR and error is not None:
+        log_unexpected(error)
+    return False

@@ -47,18 +47,21 @@ class Unavailable(Refused):
 
 
 class Lane:
-    """The order of one subscriber's appends: once one is refused, all later ones of the lane are."""
+    """The order of one subscriber's appends: once one is refused, all later ones of the lane are.
 
-    __slots__ = ("held",)
+    `held` is set by the store; `shut` by the connection, for what would come later, while earlier ones are under way.
+    """
+
+    __slots__ = ("held", "shut")
 
     def __init__(self) -> None:
         self.held: Refused | None = None
+        self.shut: Refused | None = None
 
-    def refuse(self, why: Refused) -> Refused:
-        """Hold the lane. What waits behind a lost commit is not itself in conflict: its capability is stale."""
+    def hold(self, why: Refused) -> Refused:
+        """What waits behind a lost commit is not itself in conflict: its capability is stale."""
         if self.held is None:
-            behind = Refused(ErrorCode.STALE, why.detail) if why.code is ErrorCode.CONFLICT else why
-            self.held = behind
+            self.held = Refused(ErrorCode.STALE, why.detail) if why.code is ErrorCode.CONFLICT else why
         return why
 
 

@@ -106,7 +106,7 @@ class SqliteStore:
 
     def submit(self, job: AppendJob) -> None:
         if self._closed:
-            job.refused = job.lane.refuse(Unavailable())
+            job.refused = job.lane.hold(Unavailable())
             self._loop.call_soon(self._listener, [job])
             return
         self.writer.submit(job)

@@ -183,7 +183,7 @@ class Writer:
         head = self._heads.get(job.sid) or self._load_head(db, job.sid)
         refused = _refusal(job, head)
         if refused is not None or head is None:
-            job.refused = job.lane.refuse(refused or Refused(ErrorCode.FORBIDDEN))
+            job.refused = job.lane.hold(refused or Refused(ErrorCode.FORBIDDEN))
             return
         job.first_seq, job.epoch, job.received_s = head.seq + 1, head.epoch, batch.now_s
         for body in job.bodies:

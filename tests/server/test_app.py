@@ -1,0 +1,215 @@
+"""The process as a whole: every route, every answer, stopping, and what never reaches the log."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import hashlib
+import logging
+import socket
+
+import aiohttp
+import pytest
+from tests.server.conftest import StartServer
+from tests.server.script import (
+    Scene,
+    body,
+    conversation,
+    opened,
+    records,
+    stream_id,
+    token,
+    token_hash,
+)
+from tests.server.test_directory_routes import Api, Person
+
+from ringthrough.protocol.frames import Append, Appended, Create, Created, Open, Ping, Signal, StreamKind
+from ringthrough.server.app import ROUTES, Limits, RunningServer
+from ringthrough.server.http import SECURITY_HEADERS, Auth
+from ringthrough.server.log import Event, library_logger, log, log_unexpected
+
+
+def test_every_route_and_what_it_asks_for() -> None:
+    assert {f"{r.method} {r.path}": r.auth for r in ROUTES} == {
+        "GET /health": Auth.NOBODY,
+        "GET /v1/server": Auth.NOBODY,
+        "GET /v1/connect": Auth.CAPABILITY,
+        "POST /v1/accounts": Auth.NOBODY,
+        "GET /v1/accounts/{account_id}": Auth.NOBODY,
+        "DELETE /v1/accounts": Auth.SESSION,
+        "GET /v1/handles/{handle}": Auth.NOBODY,
+        "POST /v1/sign-in/challenge": Auth.NOBODY,
+        "POST /v1/sign-in": Auth.NOBODY,
+        "PUT /v1/devices": Auth.SESSION,
+        "POST /v1/key-packages": Auth.SESSION,
+        "GET /v1/key-packages/count": Auth.SESSION,
+        "POST /v1/accounts/{account_id}/key-packages/claim": Auth.NOBODY,
+        "PUT /v1/blobs/{sha256}": Auth.HASH,
+        "GET /v1/blobs/{sha256}": Auth.HASH,
+    }
+
+
+@pytest.mark.promise("CANNOT-FORGE")
+async def test_every_session_route_refuses_a_stranger(server: RunningServer) -> None:
+    async with aiohttp.ClientSession() as http:
+        for route in (r for r in ROUTES if r.auth is Auth.SESSION):
+            answer = await http.request(route.method, server.url + route.path)
+            assert answer.status == 401, route
+
+
+async def test_every_answer_carries_the_security_headers(server: RunningServer) -> None:
+    async with aiohttp.ClientSession() as http:
+        for path in [route.path for route in ROUTES] + ["/nothing"]:
+            answer = await http.get(server.url + path)
+            assert {name: answer.headers[name] for name in SECURITY_HEADERS} == SECURITY_HEADERS, path
+            if answer.status >= 400:
+                assert set(await answer.json()) == {"code", "message", "retry_after_ms"}, path
+
+
+@pytest.mark.promise("CANNOT-LOSE")
+async def test_health_tells_whether_the_store_commits(server: RunningServer, monkeypatch: pytest.MonkeyPatch) -> None:
+    async with aiohttp.ClientSession() as http:
+        assert (await (await http.get(f"{server.url}/health")).json())["status"] == "ok"
+        server.context.healthy_at_s = -1e9
+
+        def refuse(db: object) -> None:
+            raise OSError(28, "No space left on device")
+
+        with monkeypatch.context() as patch:
+            patch.setattr(server.store.writer, "commit", refuse)
+            answer = await http.get(f"{server.url}/health")
+            assert (answer.status, (await answer.json())["code"]) == (503, "unavailable")
+        assert (await http.get(f"{server.url}/health")).status == 200
+
+
+@pytest.mark.promise("CANNOT-LOSE")
+async def test_an_append_during_a_full_disk_is_unavailable_and_the_server_goes_on(
+    server: RunningServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(db: object) -> None:
+        raise OSError(28, "No space left on device")
+
+    talk = stream_id("talk")
+    async with Scene(server) as scene:
+        alice = await scene.connect("alice")
+        await conversation(scene, alice)
+        with monkeypatch.context() as patch:
+            patch.setattr(server.store.writer, "commit", refuse)
+            await alice.send(Append(1, 3, (body("one"),)))
+            assert getattr(await alice.receive(), "code", None) == "unavailable"
+        await scene.play(
+            alice >> Open(4, talk, token("t0"), 1),
+            alice << opened(4, 1, 7),
+            alice >> Append(1, 5, (body("one"),)),
+            alice << Appended(5, 1),
+            alice << records(1, 1, "one"),
+        )
+
+
+async def test_stopping_acknowledges_what_was_taken_and_says_goodbye(start_server: StartServer) -> None:
+    server = await start_server()
+    async with Scene(server) as scene:
+        alice = await scene.connect("alice")
+        await conversation(scene, alice)
+        for i in range(20):
+            await alice.send(Append(1, 10 + i, (body("x"),)))
+        await alice.send(Ping(1))  # once it is answered, all twenty were taken
+        assert alice.socket is not None
+        codes: list[int] = []
+        while 0x88 not in codes:
+            codes.append((await alice.socket.receive(timeout=5)).data[0])
+        stopping = asyncio.create_task(server.close())
+        while (message := await alice.socket.receive(timeout=5)).type is aiohttp.WSMsgType.BINARY:
+            codes.append(message.data[0])
+        assert message.data == 1001
+        assert codes.count(0x85) == 20
+        await stopping
+        with pytest.raises(aiohttp.ClientConnectionError):
+            await scene.session.get(f"{server.url}/health")
+
+
+async def test_who_connects_and_says_nothing_is_cut(start_server: StartServer) -> None:
+    server = await start_server(Limits(hello_timeout_s=0.05))
+    reader, writer = await asyncio.open_connection("127.0.0.1", server.port)
+    writer.write(b"GET / HT")
+    with contextlib.suppress(ConnectionError):
+        assert await asyncio.wait_for(reader.read(), 5) == b""
+    writer.close()
+
+
+async def test_sockets_send_at_once(server: RunningServer, monkeypatch: pytest.MonkeyPatch) -> None:
+    seen: set[tuple[int, int]] = set()
+    real = socket.socket.setsockopt
+
+    class Transport:
+        def get_extra_info(self, name: str) -> Transport:
+            return self
+
+        def setsockopt(self, level: int, name: int, value: object) -> None:
+            seen.add((level, name))
+            raise OSError("this kernel knows none of them")
+
+    from ringthrough.server.outlet import tune_socket
+
+    tune_socket(Transport())  # type: ignore[arg-type]
+    assert (socket.IPPROTO_TCP, socket.TCP_NODELAY) in seen
+    assert (socket.IPPROTO_TCP, 13) in seen
+    assert real is socket.socket.setsockopt
+
+
+@pytest.mark.promise("CANNOT-LINK")
+async def test_the_log_names_nobody_and_nothing(server: RunningServer, caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.DEBUG)
+    secrets: list[bytes] = [stream_id("talk"), stream_id("inbox"), token("t0"), token_hash("t0"), token("i")]
+    alice = Person("alice.in.the.log", b"\xa1" * 16)
+    async with Scene(server) as scene:
+        peer = await scene.connect("peer")
+        await conversation(scene, peer)
+        await scene.play(
+            peer >> Append(1, 3, (body("a message in the log"),)),
+            peer << Appended(3, 1),
+            peer << records(1, 1, "a message in the log"),
+            peer >> Create(4, stream_id("inbox"), StreamKind.INBOX, token_hash("i")),
+            peer << Created(4),
+            peer >> Signal(9, body("bad handle")),
+        )
+        await peer.send(b"\x03garbage " + stream_id("talk"))
+        api = Api(server, scene.session)
+        await api.create(alice)
+        await api.sign_in(alice)
+        await api.call("POST", "/v1/key-packages", b"not json \xff", alice)
+        await api.call("GET", f"/v1/handles/{alice.handle}")
+        blob = hashlib.sha256(b"blob").hexdigest()
+        await api.call("PUT", f"/v1/blobs/{blob}", b"blob")
+        reader, writer = await asyncio.open_connection("127.0.0.1", server.port)
+        writer.write(b"GET /v1/handles/alice.in.the.log\x00 HTTP/9.9\r\nHost: \x00\r\n\r\n")
+        await reader.read()
+        writer.close()
+        secrets += [alice.account_id, alice.device_id, alice.handle.encode(), alice.bearer.encode()]
+        secrets += [b"a message in the log", bytes.fromhex(blob), alice.device_list().payload]
+        with pytest.raises(AssertionError):
+            await scene.quiet()
+    await server.close()
+    text = "\n".join(record.getMessage() + str(record.exc_text or "") for record in caplog.records)
+    ours = "\n".join(r.getMessage() for r in caplog.records if r.name.startswith(("ringthrough", "aiohttp")))
+    assert '"event": "stopped"' in ours
+    for secret in secrets:
+        for form in (secret.hex(), secret.decode("latin-1"), repr(secret)[2:-1]):
+            assert form not in ours
+    assert "127.0.0.1" not in ours
+    assert "Traceback" not in text
+
+
+@pytest.mark.promise("CANNOT-LINK")
+def test_the_log_takes_numbers_only(caplog: pytest.LogCaptureFixture) -> None:
+    with pytest.raises(TypeError):
+        log(Event.SWEPT, who="alice")  # type: ignore[arg-type]
+    caplog.set_level(logging.DEBUG)
+    try:
+        raise ValueError("alice said")
+    except ValueError as e:
+        log_unexpected(e)
+        library_logger().exception("Error handling request from %s", "192.0.2.7")
+    assert "ValueError" in caplog.text
+    assert "alice" not in caplog.text
+    assert "192.0.2.7" not in caplog.text
