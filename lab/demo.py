@@ -86,7 +86,7 @@ def place_call(demo: Demo, said: Path, replied: Path) -> dict[str, object]:
     return {**call, "heard_by_bob": heard_by_bob, "heard_by_alice": heard_by_alice}
 
 
-def play(out: Path) -> dict[str, object]:
+def play(out: Path, call_s: float = CALL_S) -> dict[str, object]:
     """Play it all; the fields of the last line."""
     out.mkdir(parents=True, exist_ok=True)
     with ExitStack() as stack:
@@ -99,9 +99,9 @@ def play(out: Path) -> dict[str, object]:
         demo.create_accounts("alice", "bob")
         for text in exchange_messages(demo):
             say(f"delivered: {text}")
-        said = speech.write_wav(out / "said-by-alice.wav", speech.speech(speech.ALICE_SAYS, CALL_S))
-        replied = speech.write_wav(out / "said-by-bob.wav", speech.speech(speech.BOB_SAYS, CALL_S))
-        say(f"Alice calls Bob and speaks for {CALL_S:.0f} s ...")
+        said = speech.write_wav(out / "said-by-alice.wav", speech.speech(speech.ALICE_SAYS, call_s))
+        replied = speech.write_wav(out / "said-by-bob.wav", speech.speech(speech.BOB_SAYS, call_s))
+        say(f"Alice calls Bob and speaks for {call_s:.0f} s ...")
         call = place_call(demo, said, replied)
         blocked = message_host_only.dropped(world)
     return report(call, said, replied, blocked)

@@ -11,6 +11,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import pytest
+
 from tests.e2e.mls_soak.member import Application, Change, Committed, Member, Refused
 from tests.e2e.mls_soak.node_driver import NodeDriver
 from tests.e2e.mls_soak.py_member import PyMember

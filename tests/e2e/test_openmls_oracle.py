@@ -7,13 +7,13 @@ import time
 from collections.abc import Iterator
 
 import pytest
+
+from ringthrough.e2ee.mls import suite
 from tests.e2e.mls_soak.member import Application, Change, Committed, Proposed, Refused
 from tests.e2e.mls_soak.node_driver import NodeDriver
 from tests.e2e.mls_soak.openmls_member import OpenMlsMember
 from tests.e2e.mls_soak.py_member import PyMember
 from tests.e2e.mls_soak.required import driver_or_skip
-
-from ringthrough.e2ee.mls import suite
 
 SUITE = suite(3)
 

@@ -22,6 +22,7 @@ SIGNAL_KIND_MEDIA = b"\x01"
 """First byte of a signal that carries a sealed media frame (docs/spec/media.md)."""
 FRAME_BODY_BYTES = PADDED_SIZES_BYTES[0] - len(SIGNAL_KIND_MEDIA)
 HEARD_NOTE_MS = 1000
+STALL_S = 0.005
 OLD_KEY_S = 10.0
 """How long frames of the epoch before are still opened after a commit (docs/spec/media.md)."""
 
@@ -41,7 +42,11 @@ class AudioSink(Protocol):
 
 
 class Pace:
-    """Ticks of one frame's length that do not drift; a late tick is followed at once by the next."""
+    """Ticks of one frame's length that do not drift; a late tick is followed at once by the next.
+
+    After a stall of the process, what the network has brought meanwhile is read before the ticks are made up:
+    a player that pulls first would conceal frames that lie in the socket.
+    """
 
     def __init__(self) -> None:
         self._loop = asyncio.get_running_loop()
@@ -52,6 +57,8 @@ class Pace:
         now_s = self._loop.time()
         if self._next_s > now_s:
             await asyncio.sleep(self._next_s - now_s)
+        if self._loop.time() - self._next_s > STALL_S:
+            await asyncio.sleep(STALL_S)
         self._next_s += FRAME_MS / 1000
 
 
