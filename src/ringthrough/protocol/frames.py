@@ -386,7 +386,7 @@ def _decode_append(message: bytes) -> Append:
             at += _COMMIT_HEAD.size
         (count,) = _COUNT.unpack_from(message, at)
         at += _COUNT.size
-        if flags & ~AppendFlag.COMMIT:
+        if flags & ~int(AppendFlag.COMMIT):  # the complement of a Flag knows only named bits
             raise ProtocolError(ErrorCode.BAD_FRAME, "unknown append flag", request, handle)
         if not 1 <= count <= limits.APPEND_RECORDS_MAX or (epoch is not None and count != 1):
             raise ProtocolError(

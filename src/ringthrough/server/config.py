@@ -18,7 +18,7 @@ class Rate:
     burst: float
 
     def __str__(self) -> str:
-        return f"{self.per_s:g}/s, {self.burst:g} at once"
+        return f"{self.per_s:_.0f}/s, {self.burst:_.0f} at once"
 
 
 @dataclass(frozen=True, slots=True)

@@ -43,7 +43,7 @@ def log_unexpected(error: BaseException) -> None:
 
 
 def library_logger() -> logging.Logger:
-    """A logger for aiohttp, which would name peers and quote requests: nothing of it passes but the type of a fault."""
+    """A logger for aiohttp, which would name peers and quote requests: only the type of a fault passes."""
     logger = logging.getLogger("ringthrough.server.http")
     if not logger.filters:
         logger.addFilter(_only_type)
