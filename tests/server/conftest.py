@@ -3,14 +3,11 @@
 from __future__ import annotations
 
 import asyncio
-import sys
 from collections.abc import AsyncIterator, Awaitable, Callable
 from pathlib import Path
 
 import pytest
 import uvloop
-
-sys.path.insert(0, str(Path(__file__).parents[2]))
 
 from ringthrough.server.app import Limits, RunningServer, ServerConfig, start
 

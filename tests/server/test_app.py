@@ -10,6 +10,11 @@ import socket
 
 import aiohttp
 import pytest
+
+from ringthrough.protocol.frames import Append, Appended, Create, Created, Open, Ping, Signal, StreamKind
+from ringthrough.server.app import ROUTES, Limits, RunningServer
+from ringthrough.server.http import SECURITY_HEADERS, Auth
+from ringthrough.server.log import Event, library_logger, log, log_unexpected
 from tests.server.conftest import StartServer
 from tests.server.script import (
     Scene,
@@ -22,11 +27,6 @@ from tests.server.script import (
     token_hash,
 )
 from tests.server.test_directory_routes import Api, Person
-
-from ringthrough.protocol.frames import Append, Appended, Create, Created, Open, Ping, Signal, StreamKind
-from ringthrough.server.app import ROUTES, Limits, RunningServer
-from ringthrough.server.http import SECURITY_HEADERS, Auth
-from ringthrough.server.log import Event, library_logger, log, log_unexpected
 
 
 def test_every_route_and_what_it_asks_for() -> None:

@@ -7,13 +7,13 @@ from pathlib import Path
 
 import aiohttp
 import pytest
-from tests.server.conftest import Clock, StartServer
 
 from ringthrough.protocol.errors import ErrorCode
 from ringthrough.server.app import Limits, Rate, RunningServer
 from ringthrough.server.blobs import BlobFolder
 from ringthrough.server.store.port import Refused
 from ringthrough.server.sweep import sweep
+from tests.server.conftest import Clock, StartServer
 
 DATA = os.urandom(700_000)
 NAME = hashlib.sha256(DATA).hexdigest()

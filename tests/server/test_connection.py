@@ -5,18 +5,6 @@ from __future__ import annotations
 import aiohttp
 import msgspec
 import pytest
-from tests.server.conftest import Clock, StartServer
-from tests.server.script import (
-    ANY,
-    Scene,
-    body,
-    conversation,
-    opened,
-    records,
-    stream_id,
-    token,
-    token_hash,
-)
 
 from ringthrough.protocol import limits as wire
 from ringthrough.protocol.frames import (
@@ -37,6 +25,18 @@ from ringthrough.protocol.frames import (
     Welcome,
 )
 from ringthrough.server.app import Limits, Rate, RunningServer
+from tests.server.conftest import Clock, StartServer
+from tests.server.script import (
+    ANY,
+    Scene,
+    body,
+    conversation,
+    opened,
+    records,
+    stream_id,
+    token,
+    token_hash,
+)
 
 TALK = stream_id("talk")
 

@@ -10,12 +10,12 @@ import aiohttp
 import msgspec
 import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
-from tests.server.conftest import StartServer
 
 from ringthrough.protocol import directory as d
 from ringthrough.protocol import limits as wire
 from ringthrough.server.app import Limits, Rate, RunningServer
 from ringthrough.server.sessions import Sessions, SignedIn
+from tests.server.conftest import StartServer
 
 
 @dataclasses.dataclass

@@ -6,8 +6,6 @@ import asyncio
 import random
 
 import pytest
-from tests.server.conftest import StartServer
-from tests.server.script import ANY, Peer, Scene, body, conversation, opened, records, stream_id, token, token_hash
 
 from ringthrough.protocol.frames import (
     Append,
@@ -24,6 +22,8 @@ from ringthrough.protocol.frames import (
     StreamKind,
 )
 from ringthrough.server.app import Limits, Rate, RunningServer
+from tests.server.conftest import StartServer
+from tests.server.script import ANY, Peer, Scene, body, conversation, opened, records, stream_id, token, token_hash
 
 TALK = stream_id("talk")
 FAST = Limits(

@@ -11,7 +11,6 @@ from pathlib import Path
 
 import aiohttp
 import pytest
-from tests.server.script import Peer, body, stream_id, token, token_hash
 
 from ringthrough.protocol.frames import (
     Append,
@@ -24,6 +23,7 @@ from ringthrough.protocol.frames import (
     Records,
     StreamKind,
 )
+from tests.server.script import Peer, body, stream_id, token, token_hash
 
 ROUNDS = 50 if os.environ.get("RINGTHROUGH_SOAK") else 5
 TALK = stream_id("talk")

@@ -11,11 +11,11 @@ from pathlib import Path
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from tests.server.store.conftest import TestStore, make_store
 
 from ringthrough.protocol.errors import ErrorCode
 from ringthrough.protocol.frames import StreamKind
 from ringthrough.server.store.port import KEPT_PERIODS
+from tests.server.store.conftest import TestStore, make_store
 
 BODY = b"x" * 160
 

@@ -9,12 +9,12 @@ from pathlib import Path
 
 import apsw
 import pytest
-from tests.server.store.conftest import TestStore, make_store
 
 from ringthrough.protocol.errors import ErrorCode
 from ringthrough.protocol.frames import StreamKind
 from ringthrough.server.store.port import DirectoryStore, Lane, StoredAccount, StreamStore, Unavailable
 from ringthrough.server.store.sqlite import FILE_NAME
+from tests.server.store.conftest import TestStore, make_store
 
 STREAM = bytes(16)
 HASH = hashlib.sha256(b"t0").digest()
