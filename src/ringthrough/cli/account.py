@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import argparse
+import os
 
 from ringthrough.client.client import Client
 
 from .common import emit, open_client, tls_context
 
-DEFAULT_SERVER = "http://localhost:8440"
+DEFAULT_SERVER = os.environ.get("RINGTHROUGH_SERVER", "http://localhost:8440")
 
 
 def add_parsers(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
@@ -17,7 +18,7 @@ def add_parsers(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -
     actions = account.add_subparsers(dest="action", required=True)
     create = actions.add_parser("create", help="register a handle on a server")
     create.add_argument("handle", help="2 to 32 of a-z 0-9 . _ -")
-    create.add_argument("--server", default=DEFAULT_SERVER, help=f"default: {DEFAULT_SERVER}")
+    create.add_argument("--server", default=DEFAULT_SERVER, help=f"default: $RINGTHROUGH_SERVER or {DEFAULT_SERVER}")
     create.set_defaults(run=_create)
     actions.add_parser("show", help="who this device is").set_defaults(run=_show)
     verify = actions.add_parser("verify", help="show the safety number with somebody, to compare in person")
