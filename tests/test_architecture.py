@@ -91,7 +91,7 @@ def test_architecture_names_only_paths_that_exist() -> None:
 def test_the_readme_and_the_docs_link_only_to_what_exists() -> None:
     for page in [*ROOT.glob("*.md"), *ROOT.glob("docs/**/*.md")]:
         prose = re.sub(r"```.*?```|``.*?``|`[^`\n]*`", "", page.read_text(), flags=re.DOTALL)
-        for link in re.findall(r"\]\((?!https?:|#|mailto:)([^)#]+)", prose):
+        for link in re.findall(r"\]\((?!https?:|#|mailto:|\?)([^)#]+)", prose):
             assert (page.parent / link).exists(), f"{page.relative_to(ROOT)} links to {link}"
 
 
