@@ -1,0 +1,198 @@
+/**
+ * What the page asks of the worker, and what it learns from it.
+ *
+ * Only structured-cloneable data crosses, and nothing secret: keys, tokens and MLS state stay behind this line.
+ * Ids are strings of lower-case hexadecimal. Times are Unix seconds by the server's clock unless the name ends in Ms.
+ */
+
+export type ConversationId = string
+export type MessageId = string
+export type AccountId = string
+export type CallId = string
+
+/** Somebody, as they are shown. `address` is `@handle`, or `@handle@host` for people of other servers. */
+export interface Person {
+  readonly accountId: AccountId
+  readonly address: string
+  readonly isMe: boolean
+}
+
+/** Who this browser profile is. */
+export interface OwnAccount {
+  readonly accountId: AccountId
+  readonly handle: string
+  readonly address: string
+  readonly serverOrigin: string
+  /** For the QR code and the link others open: `https://host/#/@handle`. */
+  readonly link: string
+}
+
+/** The one line about the connection. `offline` comes with what to expect; `elsewhere`: another tab holds it. */
+export type ConnectionState =
+  | { readonly kind: "connecting" }
+  | { readonly kind: "online" }
+  | { readonly kind: "offline"; readonly reason: string }
+
+/** `request`: a stranger wrote first, and nothing has been sent back to them yet. */
+export type ConversationStatus = "creating" | "active" | "request" | "left"
+
+export interface ConversationView {
+  readonly id: ConversationId
+  readonly isDirect: boolean
+  /** The other person's address, or the group's title. */
+  readonly title: string
+  readonly status: ConversationStatus
+  readonly members: readonly Person[]
+  readonly unread: number
+  readonly lastText: string
+  readonly lastTimeS: number
+  /** Addresses of those who type now. */
+  readonly typing: readonly string[]
+}
+
+/** `waiting`: kept here, not on the server yet. `sent`: on the server. `delivered`: on every other member's device. */
+export type Delivery = "waiting" | "sent" | "delivered" | "received"
+
+export interface ReactionView {
+  readonly text: string
+  readonly count: number
+  readonly mine: boolean
+}
+
+export interface FileView {
+  readonly name: string
+  readonly contentType: string
+  readonly bytes: number
+}
+
+export type CallOutcome =
+  | "answered" | "missed" | "declined" | "busy" | "unanswered" | "answered_elsewhere" | "failed" | "no_audio"
+
+/** One line of a conversation. `body.kind` decides how it is shown. */
+export interface MessageView {
+  readonly id: MessageId
+  readonly conversation: ConversationId
+  /** Place in the conversation: grows by one; what waits comes last. */
+  readonly order: number
+  readonly sender: Person
+  readonly timeS: number
+  readonly delivery: Delivery
+  readonly edited: boolean
+  readonly replyTo: { readonly id: MessageId; readonly sender: string; readonly text: string } | null
+  readonly reactions: readonly ReactionView[]
+  readonly body:
+    | { readonly kind: "text"; readonly text: string }
+    | { readonly kind: "file"; readonly file: FileView; readonly caption: string }
+    | { readonly kind: "call"; readonly outgoing: boolean; readonly outcome: CallOutcome; readonly seconds: number }
+    | { readonly kind: "members"; readonly text: string }
+    | { readonly kind: "deleted" }
+    | { readonly kind: "unknown" }
+}
+
+/** A page of messages, oldest first. `more` says that older ones exist. */
+export interface MessagePage {
+  readonly messages: readonly MessageView[]
+  readonly more: boolean
+}
+
+export type CallPhase = "calling" | "ringing_there" | "ringing_here" | "connecting" | "in_call" | "ended"
+
+export interface CallView {
+  readonly id: CallId
+  readonly conversation: ConversationId
+  readonly peer: Person | null
+  readonly incoming: boolean
+  readonly phase: CallPhase
+  readonly muted: boolean
+  /** When sound began, or null. */
+  readonly sinceMs: number | null
+  /** What carries the call, in words for people. */
+  readonly carrier: string
+  readonly quality: "good" | "fair" | "poor" | "unknown"
+  /** Why it ended, in words for people; empty until then. */
+  readonly ended: string
+}
+
+/** One row of "what the server knows about me", made from the server's real schema. */
+export interface ServerKnowledge {
+  readonly what: string
+  readonly why: string
+  readonly until: string
+  /** The value it holds about this account, as far as it can be shown. */
+  readonly value: string
+}
+
+export interface CallHistoryEntry {
+  readonly conversation: ConversationId
+  readonly peer: string
+  readonly timeS: number
+  readonly outgoing: boolean
+  readonly outcome: CallOutcome
+  readonly seconds: number
+}
+
+/** A failure to show: `what` happened and what to do `next`. */
+export interface Fault {
+  readonly code: string
+  readonly what: string
+  readonly next: string
+}
+
+/** Everything the page may ask. A rejected promise carries a `Fault`. */
+export interface Engine {
+  account(): Promise<OwnAccount | null>
+  createAccount(handle: string): Promise<OwnAccount>
+  connectionState(): Promise<ConnectionState>
+
+  conversations(): Promise<readonly ConversationView[]>
+  /** `@handle` or `@handle@host`; makes the conversation when there is none. */
+  conversationWith(address: string): Promise<ConversationId>
+  createGroup(title: string, addresses: readonly string[]): Promise<ConversationId>
+  addMembers(conversation: ConversationId, addresses: readonly string[]): Promise<void>
+  removeMember(conversation: ConversationId, accountId: AccountId): Promise<void>
+  acceptRequest(conversation: ConversationId): Promise<void>
+  refuseRequest(conversation: ConversationId): Promise<void>
+
+  /** The newest messages below `before` (an order), or the newest of all. */
+  messages(conversation: ConversationId, before: number | null, limit: number): Promise<MessagePage>
+  sendText(conversation: ConversationId, text: string, replyTo: MessageId | null): Promise<MessageId>
+  editText(message: MessageId, text: string): Promise<void>
+  deleteMessage(message: MessageId): Promise<void>
+  /** An empty text takes the reaction back. */
+  react(message: MessageId, text: string): Promise<void>
+  /** Progress comes as `transfer` events with the returned id. */
+  sendFile(conversation: ConversationId, file: File, caption: string): Promise<MessageId>
+  fetchFile(message: MessageId): Promise<Blob>
+  typing(conversation: ConversationId): Promise<void>
+  markRead(conversation: ConversationId): Promise<void>
+
+  /** Sixty digits, the same on both sides. */
+  safetyNumber(address: string): Promise<string>
+  serverKnows(): Promise<readonly ServerKnowledge[]>
+  deleteAccount(): Promise<void>
+
+  placeCall(conversation: ConversationId): Promise<CallId>
+  answerCall(call: CallId): Promise<void>
+  declineCall(call: CallId): Promise<void>
+  hangUp(call: CallId): Promise<void>
+  mute(call: CallId, muted: boolean): Promise<void>
+  callHistory(): Promise<readonly CallHistoryEntry[]>
+  /** Ports to the capture and the playout worklet of this tab's call (see audio/ports.ts). */
+  attachAudio(call: CallId, capture: MessagePort, playout: MessagePort): Promise<void>
+}
+
+/** What the worker says unasked. */
+export type EngineEvent =
+  | { readonly kind: "connection"; readonly state: ConnectionState }
+  | { readonly kind: "account"; readonly account: OwnAccount | null }
+  | { readonly kind: "conversations"; readonly conversations: readonly ConversationView[] }
+  /** These messages are new or changed; those in `removed` are gone. */
+  | {
+      readonly kind: "messages"
+      readonly conversation: ConversationId
+      readonly changed: readonly MessageView[]
+      readonly removed: readonly MessageId[]
+    }
+  | { readonly kind: "transfer"; readonly message: MessageId; readonly done: number; readonly total: number }
+  | { readonly kind: "call"; readonly call: CallView }
+  | { readonly kind: "fault"; readonly fault: Fault }
