@@ -7,6 +7,7 @@ DATA ?= data
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 
 SPEECH := /usr/share/asterisk/sounds/en_US_f_Allison/demo-echotest.g722=asterisk-core-sounds-en-g722
+CHROMIUM := chromium=chromium
 
 .PHONY: help run test check demo vectors soak bench format setup-run setup-test setup-demo clean
 
@@ -21,7 +22,8 @@ demo: setup-demo ## messages and a call in network namespaces with all UDP block
 
 test: setup-test ## set up what the tests need, and run all of them
 	@echo "== tests"
-	@$(BIN)/python -m pytest tests
+	@cd web && npm test --silent
+	@$(BIN)/python -m pytest tests -m "not soak"
 
 check: setup-test ## format, types, import rule, vectors, generated files, fast tests
 	@echo "== format and lint"
@@ -29,12 +31,13 @@ check: setup-test ## format, types, import rule, vectors, generated files, fast 
 	@$(BIN)/ruff check .
 	@echo "== types"
 	@$(BIN)/mypy
-	@cd web && npm run --silent check
+	@cd web && npm run --silent build
 	@echo "== import rule"
 	@$(BIN)/lint-imports
 	@$(MAKE) --no-print-directory vectors
 	@echo "== fast tests and generated files"
-	@$(BIN)/python -m pytest tests -m "not slow"
+	@cd web && npm test --silent
+	@$(BIN)/python -m pytest tests -m "not slow and not soak"
 
 vectors: setup-test ## the official vectors; the last line counts MLS
 	@$(BIN)/python tests/e2ee/sframe_vectors.py
@@ -58,6 +61,7 @@ setup-demo: $(VENV)/dev.stamp
 	@tools/packages.sh ip=iproute2 nft=nftables sysctl=procps $(SPEECH)
 
 setup-test: $(VENV)/dev.stamp web/node_modules/.stamp setup-demo
+	@tools/packages.sh $(CHROMIUM)
 
 $(VENV)/bin/python:
 	@echo "== Python environment in $(VENV)"
@@ -76,7 +80,7 @@ $(VENV)/dev.stamp: $(VENV)/bin/python pyproject.toml constraints.txt
 	@$(PIP) -e '.[devices,score,dev]'
 	@touch $@ $(VENV)/run.stamp
 
-web/node_modules/.stamp: $(VENV)/bin/python web/package-lock.json web/package.json $(wildcard web/patches/*.patch)
+web/node_modules/.stamp: $(VENV)/bin/python web/package-lock.json web/package.json $(shell find web/patches -type f)
 	@tools/node.sh $(VENV)
 	@echo "== Node packages"
 	@cd web && npm ci --no-audit --no-fund --loglevel=error
