@@ -4,12 +4,16 @@ from __future__ import annotations
 
 import asyncio
 import random
+import threading
+from typing import Any
 
 import pytest
 
 from ringthrough.protocol.frames import (
     Append,
     Appended,
+    Close,
+    Closed,
     Create,
     Created,
     Error,
@@ -22,6 +26,7 @@ from ringthrough.protocol.frames import (
     StreamKind,
 )
 from ringthrough.server.app import Limits, Rate, RunningServer
+from ringthrough.server.outlet import Outlet
 from tests.server.conftest import StartServer
 from tests.server.script import ANY, Peer, Scene, body, conversation, opened, records, stream_id, token, token_hash
 
@@ -265,3 +270,190 @@ async def test_a_slow_reader_is_paused_and_loses_no_record(start_server: StartSe
             if isinstance(frame, Records):
                 seqs += [record.seq for record in frame.records]
         assert seqs == list(range(1, total + 1))
+
+
+class Gate:
+    """Holds the answer of one store method back until the test lets it through."""
+
+    def __init__(self, server: RunningServer, method: str, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.reached = asyncio.Event()
+        self.through = asyncio.Event()
+        real = getattr(server.store, method)
+
+        async def held(*arguments: Any) -> Any:
+            answer = await real(*arguments)
+            self.reached.set()
+            await self.through.wait()
+            return answer
+
+        monkeypatch.setattr(server.store, method, held)
+
+
+@pytest.mark.promise("CANNOT-SNOOP-AFTER")
+async def test_a_commit_between_the_look_up_and_the_subscription_retires_it(
+    server: RunningServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with Scene(server) as scene:
+        alice = await scene.connect("alice")
+        await conversation(scene, alice)
+        mallory = await scene.connect("mallory")
+        gate = Gate(server, "open_stream", monkeypatch)
+        await mallory.send(Open(1, TALK, token("t0"), 1))
+        await gate.reached.wait()
+        await scene.play(
+            alice >> Append(1, 3, (body("remove"),), 0, token_hash("t1")),
+            alice << Appended(3, 1),
+            alice << records(1, 1, "remove"),
+        )
+        gate.through.set()
+        await scene.play(
+            mallory << opened(1, 1, 1, epoch=1, head=1, read_to=1),
+            mallory << records(1, 1, "remove"),
+            alice >> Signal(1, body("secret")),
+            alice >> Append(1, 4, (body("secret"),)),
+            alice << Appended(4, 2),
+            alice << records(1, 2, "secret"),
+        )
+        await scene.quiet()
+
+
+@pytest.mark.promise("CANNOT-SNOOP-AFTER")
+async def test_the_same_when_the_committer_has_left_before_its_commit_settled(
+    server: RunningServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Nobody has the stream open any more, but its commit is under way: it must be remembered until it settles."""
+    async with Scene(server) as scene:
+        alice, mallory = await scene.connect("alice"), await scene.connect("mallory")
+        await conversation(scene, alice)
+        writer = server.store.writer
+        go = threading.Event()
+        real = writer.commit
+
+        def slow(db: Any) -> None:
+            assert go.wait(10)
+            real(db)
+
+        monkeypatch.setattr(writer, "commit", slow)
+        await scene.play(
+            alice >> Append(1, 3, (body("remove"),), 0, token_hash("t1")), alice >> Close(4, 1), alice << Closed(4)
+        )
+        gate = Gate(server, "open_stream", monkeypatch)
+        await mallory.send(Open(1, TALK, token("t0"), 1))
+        await gate.reached.wait()  # read before the commit
+        go.set()
+        await scene.play(alice << Appended(3, 1))
+        gate.through.set()
+        await scene.play(
+            mallory << opened(1, 1, 1, epoch=1, head=1, read_to=1),
+            mallory << records(1, 1, "remove"),
+        )
+
+
+@pytest.mark.promise("CANNOT-LOSE")
+async def test_what_is_stored_while_the_backlog_is_read_is_not_missed(
+    server: RunningServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with Scene(server) as scene:
+        alice, bob = await scene.connect("alice"), await scene.connect("bob")
+        await conversation(scene, alice)
+        await scene.play(
+            alice >> Append(1, 3, (body("one"),)), alice << Appended(3, 1), alice << records(1, 1, "one")
+        )
+        gate = Gate(server, "read", monkeypatch)
+        await scene.play(bob >> Open(1, TALK, token("t0"), 1), bob << opened(1, 1, 7, head=1))
+        await gate.reached.wait()
+        await scene.play(
+            alice >> Append(1, 4, (body("two"),)), alice << Appended(4, 2), alice << records(1, 2, "two")
+        )
+        gate.through.set()
+        await scene.play(bob << records(1, 1, "one", "two"))
+        await scene.quiet()
+
+
+@pytest.mark.promise("CANNOT-LOSE")
+async def test_a_record_stored_though_reported_refused_reaches_the_others_with_the_next(
+    server: RunningServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with Scene(server) as scene:
+        alice, bob = await two_members(scene)
+        real = server.store.writer.commit
+
+        def applied(db: Any) -> None:
+            real(db)
+            raise OSError("the answer was lost")
+
+        with monkeypatch.context() as patch:
+            patch.setattr(server.store.writer, "commit", applied)
+            await scene.play(alice >> Append(1, 3, (body("one"),)), alice << error(3, "unavailable"))
+        await scene.play(
+            bob >> Append(1, 3, (body("two"),)),
+            bob << Appended(3, 2),
+            bob << records(1, 1, "one", "two"),
+            alice << records(1, 1, "one", "two"),
+        )
+        await scene.quiet()
+
+
+@pytest.mark.promise("CANNOT-LOSE")
+async def test_a_congested_reader_is_read_to_from_the_store(
+    start_server: StartServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    server = await start_server(FAST)
+    async with Scene(server) as scene:
+        alice, slow = await two_members(scene)
+        (_, subscription) = server.context.shared.hub.subscriptions(TALK)
+        outlet = subscription.owner.outlet
+        monkeypatch.setattr(Outlet, "congested", property(lambda self: self is outlet))
+        gate = Gate(server, "read", monkeypatch)
+        await scene.play(
+            alice >> Append(1, 3, (body("one"),)), alice << Appended(3, 1), alice << records(1, 1, "one")
+        )
+        await gate.reached.wait()
+        await scene.quiet()
+        gate.through.set()
+        await scene.play(slow << records(1, 1, "one"))
+
+
+@pytest.mark.promise("CANNOT-SNOOP-AFTER")
+@pytest.mark.parametrize("seed", range(4))
+async def test_in_a_burst_of_commits_each_capability_reads_up_to_its_own_end(
+    start_server: StartServer, seed: int
+) -> None:
+    """Alice writes and commits at random; a reader for each epoch joins when it can and never shows a newer token."""
+    server = await start_server(FAST)
+    rng = random.Random(seed)
+    async with Scene(server) as scene:
+        alice = await scene.connect("alice")
+        await conversation(scene, alice, epoch_token="0")
+        readers: list[Peer] = []
+        ends: list[int] = []
+        seq = 0
+        for epoch in range(8):
+            reader = await scene.connect(f"epoch {epoch}")
+            readers.append(reader)
+            await reader.send(Open(1, TALK, token(str(epoch)), 1))
+            pending = rng.randrange(1, 60)
+            for _ in range(pending):
+                await alice.send(Append(1, 9, (body("m"),)))
+            await alice.send(Append(1, 9, (body("c"),), epoch, token_hash(str(epoch + 1))))
+            seq += pending + 1
+            ends.append(seq)
+            await alice.receive_all(pending + 1)  # the next message needs the upgraded handle
+        for reader, end in zip(readers, ends, strict=True):
+            got = await reader.receive_all(end)
+            assert [record.seq for record in got] == list(range(1, end + 1))
+        await scene.quiet(*readers)
+
+
+async def test_the_hub_forgets_streams_that_nobody_uses(server: RunningServer) -> None:
+    hub = server.context.shared.hub
+    async with Scene(server) as scene:
+        alice, bob = await two_members(scene)
+        await scene.play(alice >> Open(3, stream_id("none"), token("no"), 1), alice << error(3, "forbidden"))
+        assert len(hub) == 1
+        await scene.play(alice >> Close(4, 1), alice << Closed(4))
+        assert len(hub) == 1
+        assert bob.socket is not None
+        await bob.socket.close()
+        while len(hub):
+            await asyncio.sleep(0)

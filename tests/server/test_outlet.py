@@ -76,9 +76,7 @@ async def test_large_shared_bodies_are_not_copied(outlet: Outlet, pipe: Pipe) ->
     assert pipe.written[2] is large
 
 
-async def test_signals_to_a_slow_reader_go_oldest_first_and_never_pile_up(
-    outlet: Outlet, pipe: Pipe
-) -> None:
+async def test_signals_to_a_slow_reader_go_oldest_first_and_never_pile_up(outlet: Outlet, pipe: Pipe) -> None:
     for i in range(200):
         outlet.signal(signalled_header(1), numbered(i))
     sent_at_once = numbers(pipe)

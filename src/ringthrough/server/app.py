@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import fcntl
 import os
 import secrets
 import ssl
 import time
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 from aiohttp import WSCloseCode, web
@@ -20,6 +22,7 @@ from .connection import Shared
 from .http import CONTEXT, JSON_BYTES_MAX, Context, Route, add_headers, refusals
 from .hub import Hub
 from .log import Event, library_logger, log, log_unexpected
+from .outlet import tune_socket
 from .rates import Buckets
 from .sessions import Sessions
 from .status_routes import SOCKETS, Sockets
@@ -30,6 +33,9 @@ __all__ = ["ROUTES", "Limits", "Rate", "RunningServer", "ServerConfig", "start"]
 
 ROUTES: tuple[Route, ...] = (*status_routes.ROUTES, *directory_routes.ROUTES, *blob_routes.ROUTES)
 """Everything the server answers. Static files of a web client would come after these, with headers of their own."""
+
+STOP_S = 5.0
+"""How long a stopping server waits for HTTP requests under way."""
 
 _CLOCK: Callable[[], float] = time.time  # noqa: TID251 (the shell's one clock)
 
@@ -45,6 +51,7 @@ class RunningServer:
         app: web.Application,
         runner: web.AppRunner,
         server: asyncio.Server,
+        lock: int,
     ) -> None:
         self.url = url
         self.port = port
@@ -52,6 +59,7 @@ class RunningServer:
         self._app = app
         self._runner = runner
         self._server = server
+        self._lock = lock
         self._sweeper = asyncio.create_task(
             sweep_forever(store, app[CONTEXT].blobs, app[CONTEXT].config, app[CONTEXT].clock)
         )
@@ -75,6 +83,7 @@ class RunningServer:
         closing = (s.close(code=WSCloseCode.GOING_AWAY, message=b"server stops") for s in sockets)
         await asyncio.gather(*closing, return_exceptions=True)
         await self._runner.cleanup()
+        os.close(self._lock)
         log(Event.STOPPED)
 
 
@@ -89,20 +98,35 @@ async def start(config: ServerConfig, clock: Callable[[], float] = _CLOCK) -> Ru
     tls = _tls(config)
     config.data_dir.mkdir(parents=True, exist_ok=True, mode=0o700)
     os.chmod(config.data_dir, 0o700)
+    lock = _lock(config.data_dir)
     store = await open_store(config.data_dir, clock)
     try:
         app = _application(config, store, clock)
-        runner = web.AppRunner(app, access_log=None, logger=library_logger(), handle_signals=False)
+        runner = web.AppRunner(
+            app, access_log=None, logger=library_logger(), handle_signals=False, shutdown_timeout=STOP_S
+        )
         await runner.setup()
         server = await _listen(app[CONTEXT], runner, tls)
     except BaseException:
         await store.close()
+        os.close(lock)
         raise
     asyncio.get_running_loop().set_exception_handler(_on_loop_error)
     port = server.sockets[0].getsockname()[1]
     host = f"[{config.host}]" if ":" in config.host else config.host
     log(Event.LISTENING, port=port)
-    return RunningServer(f"{'https' if tls else 'http'}://{host}:{port}", port, store, app, runner, server)
+    return RunningServer(f"{'https' if tls else 'http'}://{host}:{port}", port, store, app, runner, server, lock)
+
+
+def _lock(folder: Path) -> int:
+    """One server at a time: what it caches would be wrong with another one writing. Ends with the process."""
+    descriptor = os.open(folder / "lock", os.O_RDWR | os.O_CREAT, 0o600)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError:
+        os.close(descriptor)
+        raise OSError(f"{folder} is used by another server") from None
+    return descriptor
 
 
 def _application(config: ServerConfig, store: SqliteStore, clock: Callable[[], float]) -> web.Application:
@@ -146,7 +170,7 @@ async def _listen(context: Context, runner: web.AppRunner, tls: ssl.SSLContext |
         loop.call_later(timeout_s, _cut_if_silent, silent, protocol)
         return protocol
 
-    return await loop.create_server(
+    server = await loop.create_server(
         accept,
         config.host,
         config.port,
@@ -155,6 +179,9 @@ async def _listen(context: Context, runner: web.AppRunner, tls: ssl.SSLContext |
         backlog=1024,
         reuse_address=True,
     )
+    for sock in server.sockets:
+        tune_socket(sock)
+    return server
 
 
 def _cut_if_silent(silent: set[asyncio.BaseProtocol], protocol: RequestHandler) -> None:

@@ -55,6 +55,9 @@ class Limits:
         float,
         Option("time in which a congested connection must take something", "Bounds memory held for dead readers."),
     ] = 60.0
+    bytes_under_way_max: Annotated[
+        int, Option("bytes of all appends not yet on disk", "Bounds memory while the disk is slow.")
+    ] = 128 * 1024 * 1024
     records: Annotated[Rate, Option("records appended by one connection", _ONE)] = Rate(500, 4_000)
     bytes_received: Annotated[Rate, Option("bytes appended or signalled by one connection", _ONE)] = Rate(4e6, 32e6)
     signals: Annotated[Rate, Option("signals sent by one connection", _ONE)] = Rate(500, 1_500)
@@ -70,7 +73,7 @@ class Limits:
         Rate(200, 10_000)
     )
     accounts_created: Annotated[Rate, Option("accounts created from one address", _SHARED)] = Rate(1, 1_000)
-    http_requests: Annotated[Rate, Option("HTTP requests from one address", _SHARED)] = Rate(100, 4_000)
+    http_requests: Annotated[Rate, Option("HTTP requests from one address", _SHARED)] = Rate(200, 10_000)
     claims_per_account: Annotated[
         Rate, Option("key packages claimed of one account", "Bounds how fast strangers use up one-time key packages.")
     ] = Rate(1, 600)

@@ -248,6 +248,9 @@ class Connection:
         if self.closed:
             self._shared.hub.close(subscription)
             return
+        if held is None and len(self._subscriptions) >= self._shared.limits.streams_per_connection_max:
+            self._shared.hub.close(subscription)  # others of the same group came first
+            raise Refused(ErrorCode.TOO_MANY)
         self._subscriptions[subscription.handle] = self._by_stream[frame.stream] = subscription
         self._send(opened)
         self._shared.hub.resume(subscription)
@@ -279,7 +282,6 @@ class Connection:
             lane.shut = lane.shut or why
             self._refuse(frame.request, why)
             return
-        self._in_flight += 1
         job = AppendJob(
             subscription.active.sid,
             subscription.epoch,
@@ -289,7 +291,13 @@ class Connection:
             lane,
             frame.request,
         )
-        self._shared.hub.submit(subscription, job)
+        try:
+            self._shared.hub.submit(subscription, job)
+        except Refused as behind:
+            lane.shut = behind
+            self._refuse(frame.request, behind)
+            return
+        self._in_flight += 1
 
     def _append_refusal(self, subscription: Subscription, frame: Append) -> Refused | None:
         if self._in_flight >= self._shared.limits.requests_in_flight_max:

@@ -40,6 +40,7 @@ from .store.port import AppendJob, Lane, Opening, Refused, StreamStore, Unavaila
 PAGE_BYTES = 128 * 1024
 FRAME_BYTES = limits.APPEND_BYTES_MAX
 RETRY_S = 0.5
+BEHIND_MS = 500
 
 
 class Delivery(Enum):
@@ -103,10 +104,16 @@ class Hub:
         self._limits = limits
         self._loop = asyncio.get_running_loop()
         self._streams: dict[bytes, ActiveStream] = {}
+        self._bytes_under_way = 0
         store.listen(self._settled)
 
     def __len__(self) -> int:
         return len(self._streams)
+
+    def subscriptions(self, stream: bytes) -> list[Subscription]:
+        """Who has the stream open now."""
+        active = self._streams.get(stream)
+        return list(active.subscriptions) if active else []
 
     # Opening and closing
 
@@ -226,7 +233,7 @@ class Hub:
             subscription.delivery = Delivery.NONE
         except Exception as e:
             log_unexpected(e)
-            subscription.delivery = Delivery.NONE
+            subscription.owner.outlet.abort()  # rather than leave a reader that waits for ever
         else:
             subscription.pump = None
 
@@ -252,7 +259,14 @@ class Hub:
     # Appends
 
     def submit(self, subscription: Subscription, job: AppendJob) -> None:
-        """Hand to the store; the owner's `appended` is called when it settled."""
+        """Hand to the store; the owner's `appended` is called when it settled.
+
+        Raises:
+            Refused: `rate_limited`, while the disk is behind.
+        """
+        if self._bytes_under_way > self._limits.bytes_under_way_max:
+            raise Refused(ErrorCode.RATE_LIMITED, retry_after_ms=BEHIND_MS)
+        self._bytes_under_way += job.size
         job.context = subscription
         subscription.active.pins += 1
         self._store.submit(job)
@@ -264,6 +278,7 @@ class Hub:
             subscription = job.context
             assert isinstance(subscription, Subscription)
             active = subscription.active
+            self._bytes_under_way -= job.size
             if job.refused is None:
                 active.head = max(active.head, job.last_seq)
                 if job.commit_epoch is not None:

@@ -10,6 +10,7 @@ import asyncio
 import socket
 import struct
 from collections import deque
+from typing import Protocol
 
 from .log import Event, log
 
@@ -138,6 +139,10 @@ class Outlet:
         if self.closing:
             raise Stalled
 
+    def abort(self) -> None:
+        """Cut the connection."""
+        self._transport.abort()
+
     def close(self) -> None:
         """Stop the background work. The transport is closed by its owner."""
         if self._flusher is not None:
@@ -146,13 +151,18 @@ class Outlet:
         self._signals_bytes = 0
 
 
-def tune_socket(transport: asyncio.BaseTransport) -> None:
+class Tunable(Protocol):
+    """A socket, as far as its options go."""
+
+    def setsockopt(self, level: int, optname: int, value: int | bytes, /) -> None: ...
+
+
+def tune_socket(sock: Tunable | None) -> None:
     """No delay for small messages; little unsent data in the kernel, so that drops happen here and not behind us; BBR
-    where the kernel has it. What cannot be set is left."""
-    sock = transport.get_extra_info("socket")
+    where the kernel has it. What cannot be set is left. A listening socket hands all of it on."""
     if sock is None:
         return
-    options = (
+    options: tuple[tuple[int, int | bytes], ...] = (
         (socket.TCP_NODELAY, 1),
         (_TCP_NOTSENT_LOWAT, NOTSENT_LOWAT_BYTES),
         (getattr(socket, "TCP_CONGESTION", 13), b"bbr"),

@@ -111,7 +111,7 @@ async def _serve(request: web.Request, context: Context, address: bytes) -> web.
     transport = request.transport
     if transport is None:
         return socket
-    tune_socket(transport)
+    tune_socket(transport.get_extra_info("socket"))
     loop = asyncio.get_running_loop()
     closers: set[asyncio.Task[bool]] = set()
 

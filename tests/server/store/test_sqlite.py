@@ -125,8 +125,9 @@ async def step(store: TestStore, model: Model, what: str, x: int, y: int) -> Non
 
 @pytest.mark.promise("CANNOT-LOSE")
 async def test_every_commit_is_synced(store: TestStore) -> None:
-    assert await store._write(lambda db: db.execute("PRAGMA synchronous").fetchone()) == (2,)
-    assert await store._write(lambda db: db.execute("PRAGMA journal_mode").fetchone()) == ("wal",)
+    expected = {"synchronous": 2, "journal_mode": "wal", "wal_autocheckpoint": 4000, "secure_delete": 1}
+    for name, value in expected.items():
+        assert await store._write(lambda db, name=name: db.execute(f"PRAGMA {name}").fetchone()) == (value,)  # type: ignore[misc]
 
 
 async def test_records_younger_than_the_limit_stay(store: TestStore) -> None:

@@ -87,6 +87,10 @@ class AppendJob:
     received_s: int = 0
 
     @property
+    def size(self) -> int:
+        return sum(map(len, self.bodies))
+
+    @property
     def last_seq(self) -> int:
         return self.first_seq + len(self.bodies) - 1
 

@@ -22,6 +22,14 @@ T = TypeVar("T")
 
 FILE_NAME = "ringthrough.sqlite"
 READERS = 2
+PRAGMAS = (
+    "journal_mode = WAL",
+    "synchronous = FULL",
+    "wal_autocheckpoint = 4000",
+    "secure_delete = ON",
+    "temp_store = MEMORY",
+    "cache_size = -65536",
+)
 
 
 class SqliteStore:
@@ -48,8 +56,8 @@ class SqliteStore:
 
     def _connect_writer(self) -> apsw.Connection:
         db = apsw.Connection(str(self._path))
-        db.execute("PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; PRAGMA wal_autocheckpoint = 4000")
-        db.execute("PRAGMA secure_delete = ON; PRAGMA temp_store = MEMORY; PRAGMA cache_size = -65536")
+        for pragma in PRAGMAS:
+            db.execute(f"PRAGMA {pragma}").fetchall()
         db.set_busy_timeout(5000)
         migrate(db, shipped_migrations())
         return db

@@ -14,6 +14,7 @@ import apsw
 
 from ringthrough.protocol.errors import ErrorCode
 from ringthrough.protocol.frames import StreamKind
+from ringthrough.server.log import Event, log
 
 from .port import AppendJob, Refused, Unavailable
 
@@ -70,6 +71,7 @@ class Writer:
         self._ready: Future[None] = Future()
         self._thread = threading.Thread(target=self._run, name="store-writer", daemon=True)
         self.commits = 0
+        self._failing = False
 
     def start(self) -> Future[None]:
         """Open the connection in the thread; the future fails if that does."""
@@ -133,7 +135,13 @@ class Writer:
             self._flush(self._db, batch)
             self.commit(self._db)
             self.commits += 1
+            if self._failing:
+                self._failing = False
+                log(Event.STORE_RECOVERED)
         except Exception as e:
+            if not self._failing:
+                self._failing = True
+                log(Event.STORE_UNAVAILABLE)
             self._undo(e, jobs)
         if len(self._heads) > HEADS_MAX:
             self._heads.clear()
