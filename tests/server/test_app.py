@@ -4,14 +4,24 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import datetime
 import hashlib
+import ipaddress
 import logging
 import socket
+import ssl
+import threading
+from pathlib import Path
 
 import aiohttp
+import apsw
 import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.x509.oid import NameOID
 
-from ringthrough.protocol.frames import Append, Appended, Create, Created, Open, Ping, Signal, StreamKind
+from ringthrough.protocol.frames import Append, Appended, Create, Created, Error, Open, Ping, Signal, StreamKind
 from ringthrough.server.app import ROUTES, Limits, RunningServer
 from ringthrough.server.http import SECURITY_HEADERS, Auth
 from ringthrough.server.log import Event, library_logger, log, log_unexpected
@@ -208,3 +218,83 @@ def test_the_log_takes_numbers_only(caplog: pytest.LogCaptureFixture) -> None:
     assert "ValueError" in caplog.text
     assert "alice" not in caplog.text
     assert "192.0.2.7" not in caplog.text
+
+
+async def test_one_server_for_one_data_folder(start_server: StartServer) -> None:
+    first = await start_server()
+    with pytest.raises(OSError, match="used by another server"):
+        await start_server()
+    await first.close()
+    await start_server()
+
+
+async def test_it_speaks_tls(start_server: StartServer, tmp_path: Path) -> None:
+    cert, key = self_signed(tmp_path)
+    server = await start_server(tls_cert=cert, tls_key=key)
+    assert server.url.startswith("https://")
+    context = ssl.create_default_context(cafile=str(cert))
+    async with aiohttp.ClientSession(connector=aiohttp.TCPConnector(ssl=context)) as http:
+        answer = await http.get(f"{server.url}/health")
+        assert answer.status == 200
+        assert "Strict-Transport-Security" in answer.headers
+        async with Scene(server, session=http) as scene:
+            await conversation(scene, await scene.connect("alice"))
+            await scene.quiet()
+
+
+async def test_a_server_that_cannot_start_lets_go_of_its_folder(start_server: StartServer, tmp_path: Path) -> None:
+    with pytest.raises(OSError, match="No such file"):
+        await start_server(tls_cert=tmp_path / "none", tls_key=tmp_path / "none")
+    with pytest.raises(OSError, match="address"):
+        await start_server(host="192.0.2.1")
+    await start_server()
+
+
+async def test_while_the_disk_is_behind_appends_are_refused(start_server: StartServer) -> None:
+    server = await start_server(Limits(bytes_under_way_max=200))
+    async with Scene(server) as scene:
+        alice = await scene.connect("alice")
+        await conversation(scene, alice)
+        hold = threading.Event()
+        real = server.store.writer.begin
+
+        def begin(db: apsw.Connection) -> None:
+            assert hold.wait(10)
+            real(db)
+
+        server.store.writer.begin = begin  # type: ignore[method-assign]
+        await scene.play(
+            alice >> Append(1, 3, (body("one"),)),
+            alice >> Append(1, 4, (body("two"),)),
+            alice >> Append(1, 5, (body("three"),)),
+        )
+        refused = await alice.receive()
+        hold.set()
+        assert isinstance(refused, Error)
+        assert (refused.request, refused.code) == (5, "rate_limited")
+        await scene.play(alice << Appended(3, 1))
+        await alice.receive_all(2)
+
+
+def self_signed(folder: Path) -> tuple[Path, Path]:
+    """A certificate for 127.0.0.1 and its key."""
+    key = ec.generate_private_key(ec.SECP256R1())
+    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "ringthrough test")])
+    now = datetime.datetime.now(datetime.UTC)
+    certificate = (
+        x509.CertificateBuilder()
+        .subject_name(name)
+        .issuer_name(name)
+        .public_key(key.public_key())
+        .serial_number(1)
+        .not_valid_before(now - datetime.timedelta(days=1))
+        .not_valid_after(now + datetime.timedelta(days=1))
+        .add_extension(x509.SubjectAlternativeName([x509.IPAddress(ipaddress.ip_address("127.0.0.1"))]), False)
+        .add_extension(x509.BasicConstraints(ca=True, path_length=None), critical=True)
+        .sign(key, hashes.SHA256())
+    )
+    (folder / "cert.pem").write_bytes(certificate.public_bytes(serialization.Encoding.PEM))
+    (folder / "key.pem").write_bytes(
+        key.private_bytes(serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption())
+    )
+    return folder / "cert.pem", folder / "key.pem"
