@@ -1,1 +1,1 @@
-"""Opus, padding to a fixed size, jitter buffer, playout and quality score. No I/O, no clock, no threads."""
+"""Opus, jitter buffer, playout and quality score. No I/O, no clock, no threads."""

@@ -28,10 +28,6 @@ class PcmShapeError(AudioError):
     """Samples of the wrong type, shape or count."""
 
 
-class PaddingError(AudioError):
-    """A packet that does not fit its bucket, or padding that this package did not write."""
-
-
 class ScoreError(AudioError):
     """The two recordings cannot be compared."""
 

@@ -61,14 +61,15 @@ _GET_LAST_PACKET_DURATION = 4039
 
 @dataclass(frozen=True, slots=True)
 class OpusProfile:
-    """What the encoder is told. The defaults are the call profile: 12 kbit/s wideband, 60 ms, variable rate.
+    """What the encoder is told. The defaults are the call profile: 16 kbit/s wideband, 60 ms, variable rate
+    (docs/decisions/0001-the-bitrate-fills-the-frame.md).
 
     `packet_bytes_max` is a hard limit: libopus spends fewer bits on the frame that would pass it.
     """
 
     sample_rate_hz: int = SAMPLE_RATE_HZ
     frame_ms: int = FRAME_MS
-    bitrate_bps: int = 12_000
+    bitrate_bps: int = 16_000
     complexity: int = 9
     bandwidth_max: Bandwidth = Bandwidth.WIDE
     vbr: bool = True
@@ -76,7 +77,7 @@ class OpusProfile:
     inband_fec: bool = False
     packet_loss_percent: int = 0
     dtx: bool = False
-    packet_bytes_max: int = 127
+    packet_bytes_max: int = 133
 
     @property
     def frame_samples(self) -> int:

@@ -9,6 +9,7 @@ import asyncio
 import logging
 from collections.abc import Callable
 
+from ringthrough.audio.opus import CALL_PROFILE
 from ringthrough.audio.pcm import FRAME_MS, SAMPLE_RATE_HZ
 from ringthrough.e2ee import content as mimi
 from ringthrough.protocol import calls as machine
@@ -22,7 +23,12 @@ from .identity import Credential
 from .media import AudioSink, AudioSource, CallMedia, MediaStats
 from .store import MessageRow
 
-MEDIA = mimi.MediaParams(sample_rate_hz=SAMPLE_RATE_HZ, frame_ms=FRAME_MS, frame_bytes=PADDED_SIZES_BYTES[0])
+MEDIA = mimi.MediaParams(
+    sample_rate_hz=SAMPLE_RATE_HZ,
+    frame_ms=FRAME_MS,
+    bitrate_bps=CALL_PROFILE.bitrate_bps,
+    frame_bytes=PADDED_SIZES_BYTES[0],
+)
 
 log = logging.getLogger(__name__)
 
