@@ -19,13 +19,14 @@ import msgspec
 import uvloop
 
 from bench.load_plan import Outcome, Plan, Target, Traffic
+from bench.pacer import Pacer
 from bench.processes import cpu_s_of
 from bench.stats import percentile
 from bench.wire import HEADER_BYTES, BrokenStream, OnMessage, WebSocketPeer, connect, masked_frame
 from ringthrough.protocol import frames, limits
 
 F = TypeVar("F", bound=frames.ServerFrame)
-STRAGGLERS_S = 0.5
+STRAGGLERS_S_MAX = 2.0
 SETUP_S_MAX = 30.0
 _TIME = struct.Struct(">q")
 _RECORD_HEAD_BYTES = 20
@@ -58,6 +59,7 @@ class Load:
         self.delivered = 0
         self.refusal: str | None = None
         self.latencies_ns: list[int] = []
+        self.planned = 0
         self._from_ns = self._to_ns = 0
 
     async def set_up(self) -> None:
@@ -129,8 +131,8 @@ class Load:
         gc.freeze()
         gc.disable()
         self.running = True
-        stop = self._start_pacer() if plan.rate_per_s else self._fill_windows
-        if not plan.rate_per_s:
+        pacer = Pacer(plan.rate_per_s, self._sends_in_turn()) if plan.rate_per_s else None
+        if pacer is None:
             self._fill_windows()
         await asyncio.sleep(plan.warmup_s)
         start_ns, delivered = time.monotonic_ns(), self.delivered
@@ -141,20 +143,26 @@ class Load:
         delivered = self.delivered - delivered
         server_cpu_s, client_cpu_s = cpu_s_of(plan.server_pid) - server_cpu_s, time.process_time() - client_cpu_s
         self.running = False
-        await asyncio.sleep(STRAGGLERS_S if plan.rate_per_s else 0.05)
-        if plan.rate_per_s:
-            stop()
+        if pacer is not None:
+            pacer.stop()
+            await self._wait_for_stragglers()
         self._check()
         return self._outcome(seconds, delivered, server_cpu_s, client_cpu_s)
+
+    async def _wait_for_stragglers(self) -> None:
+        latest_s = time.monotonic() + STRAGGLERS_S_MAX
+        while len(self.latencies_ns) < self._expected() and time.monotonic() < latest_s:
+            await asyncio.sleep(0.01)
+
+    def _expected(self) -> int:
+        return self.planned * (self.plan.members - (0 if self.plan.count_own else 1))
 
     def _fill_windows(self) -> None:
         for group in self.groups:
             for _ in range(self.plan.window):
                 group[0].peer.transport.write(group[0].frame)
 
-    def _start_pacer(self) -> Callable[[], None]:
-        from bench.pacer import Pacer
-
+    def _sends_in_turn(self) -> Callable[[int], None]:
         senders = (
             [member for group in self.groups for member in group]
             if self.plan.all_send
@@ -165,10 +173,11 @@ class Load:
         def due(planned_ns: int) -> None:
             nonlocal turn
             if self.running:
+                self.planned += self._from_ns <= planned_ns < self._to_ns
                 senders[turn].send_planned(planned_ns)
                 turn = (turn + 1) % len(senders)
 
-        return Pacer(self.plan.rate_per_s, due).stop
+        return due
 
     def _check(self) -> None:
         broken = [m.peer.broken for group in self.groups for m in group if m.peer.broken]
@@ -178,14 +187,12 @@ class Load:
             raise BrokenStream(f"{len(broken)} connections broke; the first: {broken[0]}")
 
     def _outcome(self, seconds: float, delivered: int, server_cpu_s: float, client_cpu_s: float) -> Outcome:
-        planned = int(self.plan.rate_per_s * self.plan.measure_s)
-        receivers = self.plan.members - (0 if self.plan.count_own else 1)
         ms = [ns / 1e6 for ns in self.latencies_ns]
         return Outcome(
             seconds=seconds,
             delivered=delivered,
-            planned=planned,
-            lost=max(0, planned * receivers - len(ms)) if ms else 0,
+            planned=self.planned,
+            lost=self._expected() - len(ms),
             latency_p50_ms=percentile(ms, 50) if ms else 0.0,
             latency_p99_ms=percentile(ms, 99) if ms else 0.0,
             latency_max_ms=max(ms, default=0.0),

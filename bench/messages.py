@@ -32,8 +32,8 @@ class Messages:
         self._ours = stack.enter_context(our_server())
         self._bare = stack.enter_context(bare_server())
         self._folder: Path = stack.enter_context(data_folder())
-        self._seconds = 0.4 if quick else 2.0
-        self._warmup_s = 0.2 if quick else 0.5
+        self._seconds = 0.2 if quick else 2.0
+        self._warmup_s = 0.1 if quick else 0.5
         self.full = Series(f"{PAIRS} pairs, {WINDOW} messages on the way each", ECHO)
         self.paced = {rate: Series(f"{rate} messages/s", ECHO) for rate in RATES_PER_S}
         self.waiting: dict[int, list[float]] = {1: [], 16: [], PAIRS * WINDOW: []}
