@@ -51,7 +51,7 @@ class Outlet:
         self._transport = transport
         self._loop = asyncio.get_running_loop()
         self._stall_s = stall_timeout_s
-        self._signals: deque[tuple[float, bytes]] = deque()
+        self._signals: deque[tuple[float, bytes]] | None = None
         self._signals_bytes = 0
         self._flusher: asyncio.Task[None] | None = None
         self.turn = asyncio.Lock()
@@ -90,35 +90,32 @@ class Outlet:
         if not self._signals and self._transport.get_write_buffer_size() <= SIGNALS_AHEAD_BYTES:
             self._transport.write(message)
             return
+        if self._signals is None:
+            self._signals = deque()
+            self._flusher = self._loop.create_task(self._flush_signals(self._signals))
         self._signals.append((self._loop.time(), message))
         self._signals_bytes += len(message)
         while self._signals_bytes > SIGNALS_WAITING_BYTES:
-            self._drop_oldest()
-        if self._flusher is None:
-            self._flusher = self._loop.create_task(self._flush_signals())
+            self._drop_oldest(self._signals)
 
-    def _drop_oldest(self) -> None:
-        self._signals_bytes -= len(self._signals.popleft()[1])
+    def _drop_oldest(self, signals: deque[tuple[float, bytes]]) -> None:
+        self._signals_bytes -= len(signals.popleft()[1])
         self.dropped += 1
 
-    async def _flush_signals(self) -> None:
+    async def _flush_signals(self, signals: deque[tuple[float, bytes]]) -> None:
         try:
-            while self._signals:
+            while signals and not self.closing:
                 await asyncio.sleep(POLL_S)
                 oldest_s = self._loop.time() - SIGNAL_AGE_S_MAX
-                while self._signals and self._signals[0][0] < oldest_s:
-                    self._drop_oldest()
-                while self._signals and not self.closing:
-                    if self._transport.get_write_buffer_size() > SIGNALS_AHEAD_BYTES:
-                        break
-                    _, message = self._signals.popleft()
+                while signals and signals[0][0] < oldest_s:
+                    self._drop_oldest(signals)
+                while signals and self._transport.get_write_buffer_size() <= SIGNALS_AHEAD_BYTES and not self.closing:
+                    _, message = signals.popleft()
                     self._signals_bytes -= len(message)
                     self._transport.write(message)
-                if self.closing:
-                    self._signals.clear()
-                    self._signals_bytes = 0
         finally:
-            self._flusher = None
+            self._signals = self._flusher = None
+            self._signals_bytes = 0
 
     async def drained(self) -> None:
         """Until the transport holds little.
@@ -147,8 +144,6 @@ class Outlet:
         """Stop the background work. The transport is closed by its owner."""
         if self._flusher is not None:
             self._flusher.cancel()
-        self._signals.clear()
-        self._signals_bytes = 0
 
 
 class Tunable(Protocol):
