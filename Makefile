@@ -21,6 +21,9 @@ demo: setup-demo ## messages and a call in network namespaces with all UDP block
 	@if [ "$$(id -u)" = 0 ]; then $(BIN)/python -m lab.demo; else sudo $(BIN)/python -m lab.demo; fi
 
 test: setup-test ## set up what the tests need, and run all of them
+	@$(MAKE) --no-print-directory vectors
+	@echo "== mixed MLS groups: the Python core and ts-mls"
+	@$(BIN)/python tests/e2e/mls_soak/run.py
 	@echo "== tests"
 	@cd web && npm test --silent
 	@$(BIN)/python -m pytest tests -m "not soak"

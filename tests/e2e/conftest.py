@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -37,7 +36,7 @@ def lab_ready() -> None:
 
 
 @pytest.fixture(scope="session")
-def played(lab_ready: None, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Played]:
+def played(lab_ready: None, tmp_path_factory: pytest.TempPathFactory) -> Played:
     """The demo with a shorter call."""
     out = tmp_path_factory.mktemp("demo")
     return Played(play(out, call_s=CALL_S), out)
