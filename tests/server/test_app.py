@@ -22,9 +22,9 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
 from ringthrough.protocol.frames import Append, Appended, Create, Created, Error, Open, Ping, Signal, StreamKind
-from ringthrough.server.app import ROUTES, Limits, RunningServer
+from ringthrough.server.app import ROUTES, Limits, Rate, RunningServer
 from ringthrough.server.http import SECURITY_HEADERS, Auth
-from ringthrough.server.log import Event, library_logger, log, log_unexpected
+from ringthrough.server.log import Event, library_logger, log, log_unexpected, on_loop_error
 from tests.server.conftest import StartServer
 from tests.server.script import (
     Scene,
@@ -298,3 +298,26 @@ def self_signed(folder: Path) -> tuple[Path, Path]:
         key.private_bytes(serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption())
     )
     return folder / "cert.pem", folder / "key.pem"
+
+
+async def test_behind_a_proxy_the_address_it_names_counts(start_server: StartServer) -> None:
+    server = await start_server(Limits(http_requests=Rate(0.001, 1)), proxy_hops=1)
+    async with aiohttp.ClientSession() as http:
+
+        async def status(*forwarded: str) -> int:
+            headers = [("X-Forwarded-For", value) for value in forwarded]
+            return (await http.get(f"{server.url}/v1/server", headers=headers)).status
+
+        assert [await status("192.0.2.1"), await status("192.0.2.1")] == [200, 429]
+        assert await status("192.0.2.9, 192.0.2.1") == 429  # what a client claims comes before what the proxy adds
+        assert await status("192.0.2.9", "192.0.2.1") == 429
+        assert await status("192.0.2.2") == 200
+
+
+@pytest.mark.promise("CANNOT-LINK")
+async def test_a_fault_in_a_task_is_logged_by_type_only(caplog: pytest.LogCaptureFixture) -> None:
+    on_loop_error(asyncio.get_running_loop(), {"message": "alice's task", "exception": ValueError("alice said")})
+    on_loop_error(asyncio.get_running_loop(), {"message": "alice left", "exception": ConnectionResetError("alice")})
+    assert "ValueError" in caplog.text
+    assert "alice" not in caplog.text
+    assert "Connection" not in caplog.text

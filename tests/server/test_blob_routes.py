@@ -123,3 +123,19 @@ def test_the_folder_counts_what_it_holds(tmp_path: Path) -> None:
     with pytest.raises(Refused) as refused:
         blobs.begin(bytes(32), 61)
     assert refused.value.code is ErrorCode.TOO_MANY
+
+
+@pytest.mark.promise("CANNOT-LOSE")
+async def test_a_blob_placed_but_reported_refused_is_whole_and_counted_once(
+    http: aiohttp.ClientSession, server: RunningServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(folder: Path) -> None:
+        raise OSError(5, "Input/output error")
+
+    with monkeypatch.context() as patch:
+        patch.setattr("ringthrough.server.blobs._sync_folder", refuse)
+        assert await put(http, server, NAME, DATA) == (503, "unavailable")
+    async with http.get(f"{server.url}/v1/blobs/{NAME}") as answer:
+        assert await answer.read() == DATA
+    assert await put(http, server, NAME, DATA) == (201, "")
+    assert server.context.blobs.total_bytes == len(DATA)

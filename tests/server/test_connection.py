@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import random
+
 import aiohttp
 import msgspec
 import pytest
@@ -23,6 +25,7 @@ from ringthrough.protocol.frames import (
     Signalled,
     StreamKind,
     Welcome,
+    encode,
 )
 from ringthrough.server.app import Limits, Rate, RunningServer
 from tests.server.conftest import Clock, StartServer
@@ -346,3 +349,36 @@ async def test_too_many_connections_are_refused_before_the_upgrade(start_server:
         while (await scene.session.get(f"{server.url}/v1/connect")).status == 429:
             pass
         await scene.connect("bob")
+
+
+@pytest.mark.parametrize("seed", range(3))
+async def test_random_and_damaged_frames_are_refused_and_nothing_breaks(
+    start_server: StartServer, caplog: pytest.LogCaptureFixture, seed: int
+) -> None:
+    server = await start_server(Limits(errors=Rate(1e9, 1e9), requests_in_flight_max=10_000))
+    rng = random.Random(seed)
+    good = [
+        encode(frame)
+        for frame in (
+            Hello(1, 1),
+            Create(1, TALK, StreamKind.CONVERSATION, token_hash("t0")),
+            Open(2, TALK, token("t0"), 1),
+            Close(3, 2),
+            Append(1, 4, (body("x"),)),
+            Append(1, 4, (body("x"),), 0, token_hash("t0")),
+            Signal(1, body("x")),
+            Ping(5),
+        )
+    ]
+    async with Scene(server) as scene:
+        mallory, alice = await scene.connect("mallory"), await scene.connect("alice")
+        await conversation(scene, mallory)
+        for _ in range(400):
+            message = bytearray(rng.choice(good))
+            for _ in range(rng.randrange(4)):
+                message[rng.randrange(len(message))] = rng.randrange(256)
+            await mallory.send(bytes(message[: rng.choice((len(message), rng.randrange(len(message) + 1)))]))
+        await mallory.ping()
+        await conversation(scene, alice, "other")
+        await scene.quiet(alice)
+    assert "unexpected" not in caplog.text

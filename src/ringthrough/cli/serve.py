@@ -11,6 +11,7 @@ import sys
 from pathlib import Path
 
 from ringthrough.server.app import ServerConfig, start
+from ringthrough.server.log import on_loop_error
 
 
 def add_serve_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> argparse.ArgumentParser:
@@ -73,6 +74,7 @@ def run_serve(args: argparse.Namespace) -> int:
 async def _serve(config: ServerConfig) -> int:
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
+    loop.set_exception_handler(on_loop_error)
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stop.set)
     server = await start(config)

@@ -10,7 +10,6 @@ import ssl
 import time
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 from aiohttp import WSCloseCode, web
 from aiohttp.web_protocol import RequestHandler
@@ -21,7 +20,7 @@ from .config import Limits, Rate, ServerConfig
 from .connection import Shared
 from .http import CONTEXT, JSON_BYTES_MAX, Context, Route, add_headers, refusals
 from .hub import Hub
-from .log import Event, library_logger, log, log_unexpected
+from .log import Event, library_logger, log
 from .outlet import tune_socket
 from .rates import Buckets
 from .sessions import Sessions
@@ -111,7 +110,6 @@ async def start(config: ServerConfig, clock: Callable[[], float] = _CLOCK) -> Ru
         await store.close()
         os.close(lock)
         raise
-    asyncio.get_running_loop().set_exception_handler(_on_loop_error)
     port = server.sockets[0].getsockname()[1]
     host = f"[{config.host}]" if ":" in config.host else config.host
     log(Event.LISTENING, port=port)
@@ -199,9 +197,3 @@ def _tls(config: ServerConfig) -> ssl.SSLContext | None:
     context.set_alpn_protocols(["http/1.1"])
     context.load_cert_chain(config.tls_cert, config.tls_key)
     return context
-
-
-def _on_loop_error(loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
-    error = context.get("exception")
-    if isinstance(error, BaseException) and not isinstance(error, ConnectionError):
-        log_unexpected(error)

@@ -88,11 +88,11 @@ class BlobFolder:
         path.parent.mkdir(exist_ok=True)
         known = path.exists()
         os.replace(temporary, path)
+        if not known:
+            self.total_bytes += size
         _sync_folder(path.parent)
         if new_folder:
             _sync_folder(self._folder)
-        if not known:
-            self.total_bytes += size
 
     def expire(self, before_s: float) -> int:
         """Remove blobs last uploaded before that moment, and uploads abandoned before it. Returns how many went."""

@@ -3,10 +3,12 @@ that no content, token, handle, account, stream id or address can get in."""
 
 from __future__ import annotations
 
+import asyncio
 import json
 import logging
 import traceback
 from enum import StrEnum
+from typing import Any
 
 _LOGGER = logging.getLogger("ringthrough.server")
 
@@ -40,6 +42,13 @@ def log_unexpected(error: BaseException) -> None:
     place = f"{frames[-1].name}:{frames[-1].lineno}" if frames else "?"
     fields = {"event": Event.UNEXPECTED.value, "type": type(error).__name__, "place": place}
     _LOGGER.warning("%s", json.dumps(fields))
+
+
+def on_loop_error(loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
+    """For `loop.set_exception_handler`, since the loop's own handler would print what the task was doing."""
+    error = context.get("exception")
+    if isinstance(error, BaseException) and not isinstance(error, ConnectionError):
+        log_unexpected(error)
 
 
 def library_logger() -> logging.Logger:
