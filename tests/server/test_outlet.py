@@ -55,8 +55,11 @@ def numbered(i: int) -> bytes:
     return i.to_bytes(2, "big").ljust(1280, b"v")
 
 
-def numbers(pipe: Pipe) -> list[int]:
-    return [int.from_bytes(message[-1280:-1278], "big") for message in pipe.written]
+def numbers(outlet: Outlet, pipe: Pipe) -> list[int]:
+    outlet.flush()
+    stream = b"".join(pipe.written)
+    each = len(signalled_header(1)) + 1280 + len(websocket_header(1285))
+    return [int.from_bytes(stream[end - 1280 : end - 1278], "big") for end in range(each, len(stream) + 1, each)]
 
 
 @pytest.mark.parametrize(
@@ -67,28 +70,43 @@ def test_websocket_headers(length: int, header: str) -> None:
     assert websocket_header(length).hex() == header
 
 
-async def test_large_shared_bodies_are_not_copied(outlet: Outlet, pipe: Pipe) -> None:
-    small, large = bytes(100), bytes(5000)
-    outlet.send_shared(b"h", small)
-    outlet.send_shared(b"h", large)
-    assert pipe.written[0] == websocket_header(101) + b"h" + small
-    assert pipe.written[1] == websocket_header(5001) + b"h"
-    assert pipe.written[2] is large
+async def test_messages_of_one_turn_are_one_write(outlet: Outlet, pipe: Pipe) -> None:
+    outlet.send(b"first")
+    outlet.send_shared(b"h", bytes(5000))
+    outlet.signal(signalled_header(1), numbered(1))
+    assert pipe.written == []
+    await asyncio.sleep(0)
+    assert len(pipe.written) == 1
+    assert pipe.written[0].startswith(websocket_header(5) + b"first" + websocket_header(5001) + b"h")
+    await asyncio.sleep(0)
+    assert len(pipe.written) == 1
+
+
+async def test_what_is_collected_counts_as_unsent(outlet: Outlet, pipe: Pipe) -> None:
+    for _ in range(RECORDS_AHEAD_BYTES // 65536 + 1):
+        outlet.send(bytes(65536))
+    assert outlet.congested
+
+
+async def test_closing_writes_what_is_collected(outlet: Outlet, pipe: Pipe) -> None:
+    outlet.send(b"goodbye")
+    outlet.close()
+    assert pipe.written == [websocket_header(7) + b"goodbye"]
 
 
 async def test_signals_to_a_slow_reader_go_oldest_first_and_never_pile_up(outlet: Outlet, pipe: Pipe) -> None:
     for i in range(200):
         outlet.signal(signalled_header(1), numbered(i))
-    sent_at_once = numbers(pipe)
+    sent_at_once = numbers(outlet, pipe)
     assert sent_at_once == list(range(len(sent_at_once)))
     assert pipe.buffered <= SIGNALS_AHEAD_BYTES + 1300
     pipe.buffered = 0
-    while len(numbers(pipe)) == len(sent_at_once):
+    while len(numbers(outlet, pipe)) == len(sent_at_once):
         await asyncio.sleep(0)
     for _ in range(10):
         pipe.buffered = 0
         await asyncio.sleep(0.011)
-    later = numbers(pipe)[len(sent_at_once) :]
+    later = numbers(outlet, pipe)[len(sent_at_once) :]
     assert later == list(range(200 - len(later), 200))
     assert 0 < len(later) <= SIGNALS_WAITING_BYTES // 1280
     assert outlet.dropped == 200 - len(sent_at_once) - len(later)
@@ -106,13 +124,14 @@ async def test_signals_that_waited_too_long_are_dropped(
     assert pipe.written == []
     pipe.buffered = 0
     outlet.signal(signalled_header(1), numbered(2))
-    assert numbers(pipe) == [2]
+    assert numbers(outlet, pipe) == [2]
 
 
 async def test_answers_pass_a_congested_connection(outlet: Outlet, pipe: Pipe) -> None:
     pipe.buffered = RECORDS_AHEAD_BYTES + 1
     assert outlet.congested
     outlet.send(b"answer")
+    outlet.flush()
     assert pipe.written == [websocket_header(6) + b"answer"]
 
 
@@ -124,6 +143,7 @@ async def test_who_takes_nothing_is_cut(outlet: Outlet, pipe: Pipe) -> None:
     outlet.send(b"nothing")
     outlet.send_shared(b"n", b"o")
     outlet.signal(b"n", b"o")
+    outlet.flush()
     assert pipe.written == []
 
 

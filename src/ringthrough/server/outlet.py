@@ -43,14 +43,30 @@ class Stalled(Exception):
 
 
 class Outlet:
-    """Writes to one transport. Not thread-safe: event loop only."""
+    """Writes to one transport. Not thread-safe: event loop only.
 
-    __slots__ = ("_flusher", "_loop", "_signals", "_signals_bytes", "_stall_s", "_transport", "dropped", "turn")
+    All messages of one turn of the loop become one write: the system call costs more than anything else here.
+    """
+
+    __slots__ = (
+        "_collected",
+        "_collected_bytes",
+        "_flusher",
+        "_loop",
+        "_signals",
+        "_signals_bytes",
+        "_stall_s",
+        "_transport",
+        "dropped",
+        "turn",
+    )
 
     def __init__(self, transport: asyncio.Transport, stall_timeout_s: float) -> None:
         self._transport = transport
         self._loop = asyncio.get_running_loop()
         self._stall_s = stall_timeout_s
+        self._collected: list[bytes] | None = None
+        self._collected_bytes = 0
         self._signals: deque[tuple[float, bytes]] | None = None
         self._signals_bytes = 0
         self._flusher: asyncio.Task[None] | None = None
@@ -64,31 +80,42 @@ class Outlet:
 
     @property
     def congested(self) -> bool:
-        return self._transport.get_write_buffer_size() > RECORDS_AHEAD_BYTES
+        return self._unsent_bytes() > RECORDS_AHEAD_BYTES
 
     def send(self, message: bytes) -> None:
-        """One message, now."""
+        """One message, in this turn of the loop."""
         if not self._transport.is_closing():
-            self._transport.write(websocket_header(len(message)) + message)
+            self._write(websocket_header(len(message)), message)
+
+    def flush(self) -> None:
+        """Write what this turn has collected."""
+        collected, self._collected = self._collected, None
+        self._collected_bytes = 0
+        if collected is not None and not self._transport.is_closing():
+            self._transport.write(b"".join(collected))
+
+    def _write(self, *parts: bytes) -> None:
+        if self._collected is None:
+            self._collected = []
+            self._loop.call_soon(self.flush)
+        self._collected += parts
+        self._collected_bytes += sum(map(len, parts))
+
+    def _unsent_bytes(self) -> int:
+        return self._transport.get_write_buffer_size() + self._collected_bytes
 
     def send_shared(self, head: bytes, body: bytes) -> None:
-        """One message in two parts, the second shared among many connections and not copied when it is large."""
-        if self._transport.is_closing():
-            return
-        head = websocket_header(len(head) + len(body)) + head
-        if len(body) < 4096:
-            self._transport.write(head + body)
-        else:
-            self._transport.write(head)
-            self._transport.write(body)
+        """One message in two parts, the second shared among many connections."""
+        if not self._transport.is_closing():
+            self._write(websocket_header(len(head) + len(body)), head, body)
 
     def signal(self, head: bytes, body: bytes) -> None:
         """One message that may be dropped."""
         if self._transport.is_closing():
             return
         message = b"".join((websocket_header(len(head) + len(body)), head, body))
-        if not self._signals and self._transport.get_write_buffer_size() <= SIGNALS_AHEAD_BYTES:
-            self._transport.write(message)
+        if not self._signals and self._unsent_bytes() <= SIGNALS_AHEAD_BYTES:
+            self._write(message)
             return
         if self._signals is None:
             self._signals = deque()
@@ -109,10 +136,10 @@ class Outlet:
                 oldest_s = self._loop.time() - SIGNAL_AGE_S_MAX
                 while signals and signals[0][0] < oldest_s:
                     self._drop_oldest(signals)
-                while signals and self._transport.get_write_buffer_size() <= SIGNALS_AHEAD_BYTES and not self.closing:
+                while signals and self._unsent_bytes() <= SIGNALS_AHEAD_BYTES and not self.closing:
                     _, message = signals.popleft()
                     self._signals_bytes -= len(message)
-                    self._transport.write(message)
+                    self._write(message)
         finally:
             self._signals = self._flusher = None
             self._signals_bytes = 0
@@ -123,11 +150,11 @@ class Outlet:
         Raises:
             Stalled: it is closing, or took nothing for the stall timeout and was cut.
         """
-        size = self._transport.get_write_buffer_size()
+        size = self._unsent_bytes()
         since_s = self._loop.time()
         while size > DRAINED_BYTES and not self.closing:
             await asyncio.sleep(POLL_S)
-            now_size = self._transport.get_write_buffer_size()
+            now_size = self._unsent_bytes()
             if now_size != size:
                 size, since_s = now_size, self._loop.time()
             elif self._loop.time() - since_s > self._stall_s:
@@ -141,7 +168,8 @@ class Outlet:
         self._transport.abort()
 
     def close(self) -> None:
-        """Stop the background work. The transport is closed by its owner."""
+        """Write what is collected and stop the background work. The transport is closed by its owner."""
+        self.flush()
         if self._flusher is not None:
             self._flusher.cancel()
 
