@@ -1,0 +1,239 @@
+/**
+ * The sound of one call, as the page starts it. The page's thread wires worklets and worker together and touches no
+ * sound; it goes on while the tab is hidden, since nothing in it runs on a timer.
+ */
+
+import type { CaptureControl, PlayoutReport } from "../worker/audio-ports.js"
+import { type AudioError, Unsupported } from "./errors.js"
+import { CallGraph } from "./call-graph.js"
+import type { CodecReport } from "./messages.js"
+import { closeMicrophone, explain, openMicrophone } from "./microphone.js"
+import { FRAME_MS } from "./sound.js"
+
+/** Where the built modules lie: one entry file each, of the page's own origin. */
+export interface AudioFiles {
+  readonly captureWorklet: string
+  readonly playoutWorklet: string
+  readonly codecWorker: string
+}
+
+export interface CallAudioOptions {
+  /** Null for the default device. */
+  readonly inputDeviceId: string | null
+  readonly outputDeviceId: string | null
+  readonly files: AudioFiles
+  /** The browser's echo cancellation, noise suppression and gain; on unless said otherwise. */
+  readonly processing?: boolean
+  /** Rate of the audio context; the device's own unless said otherwise. */
+  readonly sampleRateHz?: number
+}
+
+/** What a listener learns while the call goes on. */
+export type CallAudioEvent =
+  | { readonly kind: "input"; readonly label: string }
+  /** The microphone went away and no other opened: silence is sent until `setInput` or a new device helps. */
+  | { readonly kind: "input_lost"; readonly error: AudioError }
+  /** Another program took the sound, or the browser waits for a click (`needsClick`); it resumes by itself. */
+  | { readonly kind: "paused"; readonly needsClick: boolean }
+  | { readonly kind: "running" }
+  | { readonly kind: "failed"; readonly error: AudioError }
+
+export interface CallAudioStats {
+  /** Milliseconds from the request to the microphone's first frame, and to the peer's first sound; null before. */
+  readonly firstCapturedMs: number | null
+  readonly firstSoundMs: number | null
+  /** Sound's way from the microphone into a packet: framing, resampling, the codec's look-ahead, the device. */
+  readonly captureDelayMs: number
+  /** From the earliest possible arrival of a packet to the loudspeaker: jitter buffer, resampling, the device. */
+  readonly playoutDelayMs: number
+  readonly report: PlayoutReport | null
+  readonly codec: CodecReport | null
+}
+
+export interface CallAudio {
+  /** For the engine worker: `CapturedPacket` comes out, `CaptureControl` goes in. */
+  readonly capture: MessagePort
+  /** For the engine worker: `ArrivedPacket` goes in, `PlayoutReport` comes out. */
+  readonly playout: MessagePort
+  setMuted(muted: boolean): void
+  /** Throws an `AudioError`, and the old microphone stays. */
+  setInput(deviceId: string | null): Promise<void>
+  /** False where the browser leaves the choice of the loudspeaker to the system. Throws `Unsupported` for a device it refuses. */
+  setOutput(deviceId: string | null): Promise<boolean>
+  /** Of the last frame, 0 to 1. */
+  level(): { readonly microphone: number; readonly peer: number }
+  stats(): CallAudioStats
+  /** Ends everything at once; safe to call again. */
+  stop(): void
+  /** For recordings and measurements: what enters the capture worklet, and what leaves the playout worklet. */
+  readonly nodes: { readonly context: AudioContext; readonly microphone: AudioNode; readonly peer: AudioNode }
+}
+
+class RunningCall implements CallAudio {
+  readonly capture: MessagePort
+  readonly playout: MessagePort
+  readonly #graph: CallGraph
+  readonly #processing: boolean
+  readonly #notify: (event: CallAudioEvent) => void
+  #stream: MediaStream
+  #wanted: string | null
+  #lost = false
+  #stopped = false
+
+  constructor(
+    graph: CallGraph,
+    stream: MediaStream,
+    options: CallAudioOptions,
+    notify: (event: CallAudioEvent) => void,
+  ) {
+    this.#graph = graph
+    this.#processing = options.processing ?? true
+    this.#notify = notify
+    this.#stream = stream
+    this.#wanted = options.inputDeviceId
+    this.capture = graph.capture
+    this.playout = graph.playout
+    graph.onFailure = (error) => notify({ kind: "failed", error })
+    this.#watchContext()
+    navigator.mediaDevices.addEventListener("devicechange", this.#onDevices)
+    this.#take(stream)
+  }
+
+  get nodes(): CallAudio["nodes"] {
+    return { context: this.#graph.context, microphone: this.#graph.microphone, peer: this.#graph.peer }
+  }
+
+  setMuted(muted: boolean): void {
+    const control: CaptureControl = { kind: "mute", muted }
+    this.#graph.mute(control)
+  }
+
+  async setInput(deviceId: string | null): Promise<void> {
+    const stream = await openMicrophone(deviceId, this.#processing)
+    if (this.#stopped) return closeMicrophone(stream)
+    this.#wanted = deviceId
+    closeMicrophone(this.#stream)
+    this.#take(stream)
+  }
+
+  async setOutput(deviceId: string | null): Promise<boolean> {
+    const context = this.#graph.context as AudioContext & { setSinkId?: (id: string) => Promise<void> }
+    if (context.setSinkId === undefined) return false
+    try {
+      await context.setSinkId(deviceId ?? "")
+      return true
+    } catch (error) {
+      throw new Unsupported("this loudspeaker could not be opened", { cause: error })
+    }
+  }
+
+  level(): { microphone: number; peer: number } {
+    return { ...this.#graph.levels }
+  }
+
+  stats(): CallAudioStats {
+    const { context, delays, report, codec, firstCapturedMs, firstSoundMs } = this.#graph
+    const track = this.#stream.getAudioTracks()[0]
+    const settings: (MediaTrackSettings & { latency?: number }) | undefined = track?.getSettings()
+    const deviceMs = (context.baseLatency + ((context as { outputLatency?: number }).outputLatency ?? 0)) * 1000
+    return {
+      firstCapturedMs,
+      firstSoundMs,
+      captureDelayMs: FRAME_MS + delays.codecMs + (settings?.latency ?? 0) * 1000,
+      playoutDelayMs: (report?.delayMs ?? 0) + delays.playoutMs + deviceMs,
+      report,
+      codec,
+    }
+  }
+
+  stop(): void {
+    if (this.#stopped) return
+    this.#stopped = true
+    navigator.mediaDevices.removeEventListener("devicechange", this.#onDevices)
+    for (const type of RESUMING) removeEventListener(type, this.#resume)
+    document.removeEventListener("visibilitychange", this.#resume)
+    this.#graph.context.onstatechange = null
+    closeMicrophone(this.#stream)
+    this.#graph.close()
+  }
+
+  // -- microphone --------------------------------------------------------------------------------------------------
+
+  #take(stream: MediaStream): void {
+    this.#stream = stream
+    this.#lost = false
+    this.#graph.listenTo(stream)
+    const track = stream.getAudioTracks()[0]
+    if (track === undefined) return
+    track.onended = () => void this.#replace()
+    this.#notify({ kind: "input", label: track.label })
+  }
+
+  /** The microphone is gone: take the default one, or wait for the next that is plugged in. */
+  async #replace(): Promise<void> {
+    if (this.#stopped) return
+    this.#lost = true
+    try {
+      const stream = await openMicrophone(this.#wanted, this.#processing)
+      if (this.#stopped || !this.#lost) closeMicrophone(stream)
+      else this.#take(stream)
+    } catch (error) {
+      if (!this.#stopped) this.#notify({ kind: "input_lost", error: error as AudioError })
+    }
+  }
+
+  readonly #onDevices = (): void => {
+    if (this.#lost) void this.#replace()
+    this.#resume()
+  }
+
+  // -- interruptions -----------------------------------------------------------------------------------------------
+
+  #watchContext(): void {
+    const { context } = this.#graph
+    let paused = context.state !== "running"
+    if (paused) this.#notify({ kind: "paused", needsClick: context.state === "suspended" })
+    context.onstatechange = () => {
+      const now = context.state !== "running"
+      if (now !== paused) this.#notify(now ? { kind: "paused", needsClick: context.state === "suspended" } : { kind: "running" })
+      paused = now
+      this.#resume()
+    }
+    for (const type of RESUMING) addEventListener(type, this.#resume)
+    document.addEventListener("visibilitychange", this.#resume)
+  }
+
+  readonly #resume = (): void => {
+    const { context } = this.#graph
+    if (!this.#stopped && context.state !== "running" && context.state !== "closed") context.resume().catch(() => undefined)
+  }
+}
+
+const RESUMING = ["pointerdown", "keydown", "focus", "pageshow"] as const
+
+/**
+ * Opens microphone, loudspeaker and codec. Call it from a click (answer, place call): browsers then let sound start.
+ *
+ * Throws an `AudioError` (`Denied`, `NoMicrophone`, `MicrophoneBusy`, `Unsupported`); nothing is left open then.
+ */
+export async function startCallAudio(
+  options: CallAudioOptions,
+  notify: (event: CallAudioEvent) => void = () => undefined,
+): Promise<CallAudio> {
+  const beganMs = performance.now()
+  // Both begin at once: the person reads the browser's question while the codec loads.
+  const graphLoading = CallGraph.open(options.files, options.sampleRateHz, beganMs)
+  const [graph, stream] = await Promise.allSettled([
+    graphLoading,
+    openMicrophone(options.inputDeviceId, options.processing ?? true),
+  ])
+  if (graph.status === "fulfilled" && stream.status === "fulfilled") {
+    const call = new RunningCall(graph.value, stream.value, options, notify)
+    if (options.outputDeviceId !== null) await call.setOutput(options.outputDeviceId).catch(() => false)
+    return call
+  }
+  if (graph.status === "fulfilled") graph.value.close()
+  if (stream.status === "fulfilled") closeMicrophone(stream.value)
+  const reason: unknown = stream.status === "rejected" ? stream.reason : (graph as PromiseRejectedResult).reason
+  throw reason instanceof Error && "next" in reason ? reason : explain(reason)
+}

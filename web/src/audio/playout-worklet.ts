@@ -1,0 +1,108 @@
+/** Audio worklet: the peer's packets through jitter buffer and decoder into sound, on the audio clock. */
+
+import type { ArrivedPacket, PlayoutReport } from "../worker/audio-ports.js"
+import { AudioClock } from "./clock.js"
+import { type Level, PLAYOUT_PROCESSOR, type Readiness, type WorkletStart } from "./messages.js"
+import { openDecoder } from "./opus.js"
+import { Playout } from "./playout.js"
+import { Resampler } from "./resampler.js"
+import { OPUS_RATES_HZ, rms } from "./sound.js"
+
+const REPORT_MS = 1000
+
+/** The smallest playout delay: two thirds of a frame. The buffer raises it where the network asks for more. */
+const TARGET_MS_MIN = 40
+
+const CODEC_RATE_HZ = OPUS_RATES_HZ.includes(sampleRate) ? sampleRate : 48_000
+
+class PlayoutProcessor extends AudioWorkletProcessor {
+  readonly #clock = new AudioClock((currentFrame / sampleRate) * 1000, Date.now())
+  readonly #resampler = CODEC_RATE_HZ === sampleRate ? null : new Resampler(CODEC_RATE_HZ, sampleRate)
+  readonly #beganMs = Date.now()
+  #playout: Playout | null = null
+  #engine: MessagePort | null = null
+  #sound: Float32Array = new Float32Array(0)
+  #read = 0
+  #reportedMs = 0
+  #firstSoundMs: number | null = null
+
+  constructor() {
+    super()
+    this.port.onmessage = (event: MessageEvent<WorkletStart>) => this.#connect(event.data.port)
+    openDecoder(CODEC_RATE_HZ).then(
+      (decoder) => {
+        this.#playout = new Playout(decoder, CODEC_RATE_HZ, { targetMsMin: TARGET_MS_MIN })
+        this.#say({ kind: "ready", delayMs: this.#resampler?.delayMs ?? 0 })
+      },
+      (error: unknown) => this.#say({ kind: "failed", message: String(error) }),
+    )
+  }
+
+  #say(message: Readiness | Level): void {
+    this.port.postMessage(message)
+  }
+
+  #connect(engine: MessagePort): void {
+    engine.onmessage = (event: MessageEvent<ArrivedPacket>) => {
+      const { kind, frame, packet } = event.data
+      if (kind !== "arrived" || !(packet instanceof Uint8Array)) return
+      this.#playout?.push(frame, packet, this.#clock.at(Date.now()))
+    }
+    this.#engine = engine
+  }
+
+  process(_inputs: Float32Array[][], outputs: Float32Array[][]): boolean {
+    const output = outputs[0]?.[0]
+    if (output === undefined) return true
+    const nowMs = this.#clock.tick((currentFrame / sampleRate) * 1000, Date.now())
+    const playout = this.#playout
+    if (playout !== null) {
+      this.#fill(playout, output, nowMs)
+      this.#report(playout, nowMs)
+    }
+    return true
+  }
+
+  /** Fills `output`; a frame ends where it ends, also in the middle of the block. */
+  #fill(playout: Playout, output: Float32Array, nowMs: number): void {
+    let written = 0
+    while (written < output.length) {
+      if (this.#read === this.#sound.length) {
+        const atMs = nowMs + (written * 1000) / sampleRate
+        if (playout.idle(atMs)) return
+        this.#pull(playout, atMs)
+      }
+      const count = Math.min(output.length - written, this.#sound.length - this.#read)
+      output.set(this.#sound.subarray(this.#read, this.#read + count), written)
+      this.#read += count
+      written += count
+    }
+  }
+
+  #pull(playout: Playout, atMs: number): void {
+    const sound = playout.pull(atMs)
+    this.#sound = this.#resampler === null ? sound : this.#resampler.push(sound)
+    this.#read = 0
+    this.#say({ kind: "level", level: rms(sound) })
+  }
+
+  #report(playout: Playout, nowMs: number): void {
+    const { stats } = playout.jitter
+    const first = this.#firstSoundMs === null && stats.played > 0
+    if (first) this.#firstSoundMs = Date.now() - this.#beganMs
+    if (!first && nowMs - this.#reportedMs < REPORT_MS) return
+    this.#reportedMs = nowMs
+    const report: PlayoutReport = {
+      kind: "report",
+      playedFrames: stats.played - playout.stats.corrupt,
+      concealedFrames: stats.concealed + playout.stats.corrupt,
+      lateFrames: stats.late,
+      delayMs: stats.delayMs,
+      firstSoundMs: this.#firstSoundMs,
+    }
+    this.#engine?.postMessage(report)
+    this.port.postMessage(report)
+  }
+}
+
+registerProcessor(PLAYOUT_PROCESSOR, PlayoutProcessor)
