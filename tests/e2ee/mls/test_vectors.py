@@ -6,6 +6,7 @@ import os
 import warnings
 
 import pytest
+
 from tests.e2ee.mls import vectors
 
 
