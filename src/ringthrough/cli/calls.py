@@ -10,7 +10,7 @@ from pathlib import Path
 
 from ringthrough.client.audiofile import WavWriter, read_pcm
 from ringthrough.client.calls import Call
-from ringthrough.client.client import Client
+from ringthrough.client.client import Client, online
 from ringthrough.client.devices import Loudspeaker, Microphone
 from ringthrough.client.media import AudioSink, AudioSource, PcmSource
 from ringthrough.protocol.calls import EndReason
@@ -69,6 +69,7 @@ async def _devices(args: argparse.Namespace) -> AsyncIterator[tuple[AudioSource,
 
 async def _call(args: argparse.Namespace) -> int:
     async with open_client(args) as client, _devices(args) as (source, sink):
+        await online(client)
         conversation = await target(client, args.to)
         call = client.calls.place(conversation, source, sink)
         emit(args, f"calling {args.to} ...", event="calling", call=call.call_id.hex())
@@ -79,6 +80,7 @@ async def _answer(args: argparse.Namespace) -> int:
     async with open_client(args) as client, _devices(args) as (source, sink):
         ringing: asyncio.Future[Call] = asyncio.get_running_loop().create_future()
         client.calls.ring = lambda call: None if ringing.done() else ringing.set_result(call)
+        client.calls.missed = lambda call: _tell_missed(args, client, call)
         emit(args, "waiting for a call ...", event="waiting")
         try:
             async with asyncio.timeout(args.wait):
@@ -93,8 +95,16 @@ async def _answer(args: argparse.Namespace) -> int:
             await client.calls.settled()
             emit(args, "declined", event="ended", reason=(await call.ended).value)
             return 0
+        if call.ended.done():
+            emit(args, "too late: the caller has given up", event="ended", reason=call.ended.result().value)
+            return 1
         call.answer(source, sink)
         return await _talk(args, client, call, source)
+
+
+def _tell_missed(args: argparse.Namespace, client: Client, call: Call) -> None:
+    caller = client.name_of(call.caller.account_id) if call.caller else "somebody"
+    emit(args, f"missed a call from {caller}", event="missed", caller=caller, call=call.call_id.hex())
 
 
 async def _talk(args: argparse.Namespace, client: Client, call: Call, source: AudioSource) -> int:

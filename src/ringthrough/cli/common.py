@@ -6,21 +6,27 @@ import argparse
 import json
 import ssl
 from collections.abc import Callable, Coroutine
-from pathlib import Path
 from typing import Any
 
 from ringthrough.client.client import Client
+from ringthrough.client.errors import ClientError
 from ringthrough.client.messages import Message
 from ringthrough.e2ee.content import Offer
 
+FILE_NAME_BYTES_MAX = 200
 Command = Callable[[argparse.Namespace], Coroutine[Any, Any, int] | int]
 
 
 def tls_context(args: argparse.Namespace) -> ssl.SSLContext | None:
-    """The system's trust, plus --ca."""
+    """The system's trust, plus --ca. Raises ClientError when that is no certificate."""
     if args.ca is None:
         return None
-    return ssl.create_default_context(cafile=str(args.ca))
+    context = ssl.create_default_context()
+    try:
+        context.load_verify_locations(cafile=str(args.ca))
+    except OSError as e:  # ssl.SSLError is one
+        raise ClientError(f"{args.ca} is no CA certificate in PEM that can be read: {e}") from None
+    return context
 
 
 def open_client(args: argparse.Namespace) -> Client:
@@ -62,6 +68,7 @@ def show(args: argparse.Namespace, client: Client, message: Message) -> None:
 
 
 def safe_file_name(name: str) -> str:
-    """A name from somebody else as a name in our folder: no path, nothing hidden."""
-    base = Path(name.replace("\\", "/")).name.lstrip(".")
-    return "".join(c for c in base if c.isprintable()) or "file"
+    """A name from somebody else as a name in our folder: no path, nothing hidden, not too long."""
+    base = name.replace("\\", "/").rsplit("/", 1)[-1].lstrip(".")
+    safe = "".join(c for c in base if c.isprintable() and c != ":").encode()[-FILE_NAME_BYTES_MAX:]
+    return safe.decode(errors="ignore") or "file"

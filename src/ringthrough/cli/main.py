@@ -67,6 +67,9 @@ def main(argv: list[str] | None = None) -> int:
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return EXIT_FAILED
+    except OSError as e:
+        print(f"ringthrough: {e}", file=sys.stderr)
+        return EXIT_FAILED
 
 
 def _explain(error: BaseException) -> list[str]:

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import contextlib
 import sys
+import threading
+from collections.abc import AsyncIterator
 from pathlib import Path
 
 from ringthrough.client.client import Client
@@ -16,6 +19,7 @@ from .common import emit, open_client, safe_file_name, show
 
 SENT_TIMEOUT_S = 30.0
 READER = "terminal"
+LINES_AT_ONCE_MAX = 256
 
 
 def add_parsers(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
@@ -54,11 +58,44 @@ async def _send(args: argparse.Namespace) -> int:
         if args.file is not None:
             last = await client.send_file(conversation, args.file)
         elif args.text == "-":
-            while line := await asyncio.to_thread(sys.stdin.readline):
-                last = await client.send_text(conversation, line.rstrip("\n"))
+            async for lines in _standard_input():
+                last = (await client.send_texts(conversation, lines))[-1]
         else:
             last = await client.send_text(conversation, args.text)
         return await _report_sent(args, client, conversation, last)
+
+
+async def _standard_input() -> AsyncIterator[list[str]]:
+    """Lines as they come, as many at a time as there are. The thread is a daemon, so that Ctrl-C need not wait for
+    the next line."""
+    loop = asyncio.get_running_loop()
+    arrived: asyncio.Queue[str | Exception | None] = asyncio.Queue()
+
+    def read() -> None:
+        end: Exception | None = None
+        try:
+            for line in sys.stdin:
+                loop.call_soon_threadsafe(arrived.put_nowait, line.rstrip("\n"))
+        except Exception as e:
+            end = e
+        with contextlib.suppress(RuntimeError):  # the loop has ended before the input did
+            loop.call_soon_threadsafe(arrived.put_nowait, end)
+
+    threading.Thread(target=read, daemon=True).start()
+    while True:
+        lines: list[str] = []
+        item = await arrived.get()
+        while isinstance(item, str):
+            lines.append(item)
+            if arrived.empty() or len(lines) >= LINES_AT_ONCE_MAX:
+                break
+            item = arrived.get_nowait()
+        if lines:
+            yield lines
+        if isinstance(item, Exception):
+            raise ClientError(f"standard input cannot be read: {item}")
+        if item is None:
+            return
 
 
 async def _report_sent(args: argparse.Namespace, client: Client, conversation: Conversation, last: int) -> int:
@@ -79,25 +116,25 @@ async def _report_sent(args: argparse.Namespace, client: Client, conversation: C
 
 async def _read(args: argparse.Namespace) -> int:
     async with open_client(args) as client:
+        after = client.context.store.read_mark(READER)
         if args.all:
             for message in client.messages():
                 show(args, client, message)
-            sys.stdout.flush()
+                after = message.id
         if args.follow:
-            await _follow(args, client)
+            await _follow(args, client, after)
             return 0
         try:
             async with asyncio.timeout(args.wait):
-                await _follow(args, client)
+                await _follow(args, client, after)
         except TimeoutError:
             return 0
     return 0
 
 
-async def _follow(args: argparse.Namespace, client: Client) -> None:
+async def _follow(args: argparse.Namespace, client: Client, after: int) -> None:
     """Print what this reader has not printed; a line counts as read once it has been written out."""
     store = client.context.store
-    after = store.last_message() if args.all else store.read_mark(READER)
     async for message in client.received(after=after):
         show(args, client, message)
         sys.stdout.flush()

@@ -10,7 +10,7 @@ from pathlib import Path
 import msgspec
 
 from ringthrough.e2ee.mls import CIPHER_SUITE_DEFAULT, KeyPackageBundle, create_key_package
-from ringthrough.protocol import directory, frames
+from ringthrough.protocol import directory, frames, limits
 
 from .connection import Connection
 from .context import Context
@@ -25,11 +25,14 @@ log = logging.getLogger(__name__)
 STATE_FILE = "state.sqlite"
 IDENTITY = "identity"
 REGISTERED = "registered"
+STOCKED_S = "stocked_s"
 STOCK = 50
 STOCK_LOW = 20
 KEY_PACKAGE_LIFETIME_S = 90 * 24 * 3600
 CLOCK_SLACK_S = 24 * 3600
 """A key package is valid from this long before now, for those whose clocks are behind."""
+PRIVATE_KEY_LIFETIME_S = KEY_PACKAGE_LIFETIME_S + limits.RECORD_LIFETIME_S
+"""A Welcome made at the end of a key package's life may wait in the inbox for as long as records are kept."""
 RESTOCK_EVERY_S = 3600.0
 RETRY_S = 5.0
 
@@ -87,20 +90,35 @@ async def register(context: Context) -> None:
 
 
 async def restock(context: Context) -> None:
-    """Publish key packages until the stock is full, and renew the last-resort one with them."""
+    """Publish key packages until the stock is full, and renew the last-resort one with them. A stock that has lain
+    for half of its lifetime is renewed in any case."""
     own, http = context.identity, context.http(context.identity.origin)
     session = await http.sign_in(own.account_id, own.device_id, own.sign)
     missing = STOCK - await http.key_package_count(session)
-    if missing <= STOCK - STOCK_LOW:
+    is_old = context.now_s() - _stocked_s(context.store) > KEY_PACKAGE_LIFETIME_S / 2
+    if missing <= STOCK - STOCK_LOW and not is_old:
         return
-    bundles = [_new_key_package(context, last_resort=False) for _ in range(missing)]
+    if is_old:
+        missing = STOCK
+    store, now_s = context.store, int(context.now_s())
+    kept = [KeyPackageBundle.from_bytes(bundle) for bundle in store.unpublished_key_packages()][:missing]
+    bundles = [_new_key_package(context, last_resort=False) for _ in range(missing - len(kept))]
     last_resort = _new_key_package(context, last_resort=True)
-    with context.store.transaction():
-        for bundle in bundles:
-            context.store.add_key_package(bundle.ref, bundle.to_bytes(), last_resort=False)
-        context.store.add_key_package(last_resort.ref, last_resort.to_bytes(), last_resort=True)
-    published = directory.KeyPackages(tuple(b.key_package for b in bundles), last_resort.key_package)
+    with store.transaction():
+        for bundle in (*bundles, last_resort):
+            store.add_key_package(
+                bundle.ref,
+                bundle.to_bytes(),
+                last_resort=bundle is last_resort,
+                expires_s=now_s + PRIVATE_KEY_LIFETIME_S,
+            )
+    published = directory.KeyPackages(tuple(b.key_package for b in (*kept, *bundles)), last_resort.key_package)
     await http.publish_key_packages(session, published)
+    with store.transaction():
+        store.mark_key_packages_published()
+        store.set_profile(STOCKED_S, str(now_s).encode())
+        store.retire_last_resorts(last_resort.ref, now_s + limits.RECORD_LIFETIME_S)
+        store.prune_key_packages(now_s)
 
 
 async def keep_stock(context: Context) -> None:
@@ -131,6 +149,10 @@ async def _create_inbox(connection: Connection, own: OwnIdentity) -> None:
 async def _is_ours(http: ServerHttp, own: OwnIdentity) -> bool:
     account = await http.account_by_handle(own.handle)
     return account.account_id == own.account_id
+
+
+def _stocked_s(store: Store) -> float:
+    return float(store.profile(STOCKED_S)) if store.has_profile(STOCKED_S) else float("-inf")
 
 
 def _new_key_package(context: Context, *, last_resort: bool) -> KeyPackageBundle:

@@ -20,6 +20,7 @@ def remember_call_key(context: Context, conversation: int, group: Group, meaning
     """If the message offers a call, keep its media key; must run in the transaction that stores the message."""
     if not isinstance(meaning, mimi.CallSignal) or not isinstance(meaning.body, mimi.Offer) or epoch != group.epoch:
         return
+    context.store.prune_call_keys(int(context.now_s()))
     expires_s = int(context.now_s()) + CALL_LIFETIME_S
     key = group.export(CALL_EXPORTER_LABEL, meaning.body.call_id, CALL_BASE_KEY_BYTES)
     context.store.add_call_key(meaning.body.call_id, epoch, conversation, key, expires_s)
@@ -27,7 +28,7 @@ def remember_call_key(context: Context, conversation: int, group: Group, meaning
 
 def roll_call_keys(context: Context, conversation: int, group: Group) -> None:
     """Add the new epoch's key to every call under way in this conversation."""
-    context.store.drop_call_keys(expired_at_s=int(context.now_s()))
+    context.store.prune_call_keys(int(context.now_s()))
     for call_id, expires_s in context.store.live_calls(conversation):
         key = group.export(CALL_EXPORTER_LABEL, call_id, CALL_BASE_KEY_BYTES)
         context.store.add_call_key(call_id, group.epoch, conversation, key, expires_s)

@@ -18,7 +18,7 @@ from ringthrough.protocol.limits import PADDED_SIZES_BYTES
 
 from .context import Context
 from .conversation import Conversation
-from .errors import CallFailed
+from .errors import CallFailed, ClientError
 from .identity import Credential
 from .media import AudioSink, AudioSource, CallMedia, MediaStats
 from .store import MessageRow
@@ -40,6 +40,7 @@ class Call:
         self._manager = manager
         self.conversation = conversation
         self.call_id = call_id
+        self.call_ids = {call_id}
         self.incoming = incoming
         self.caller: Credential | None = None
         self.rings_there = asyncio.Event()
@@ -67,7 +68,8 @@ class Call:
 
 
 class CallManager:
-    """At most one call at a time. `ring` is called for an incoming call; it decides when to answer or decline."""
+    """At most one call at a time. `ring` is called for an incoming call; it decides when to answer or decline.
+    Without it this device takes no part in calls of others. `missed` is called for one that ended unanswered."""
 
     def __init__(self, context: Context, conversations: Callable[[int], Conversation]) -> None:
         self._context = context
@@ -77,22 +79,59 @@ class CallManager:
         self._media: asyncio.Task[None] | None = None
         self._timer: asyncio.TimerHandle | None = None
         self._outgoing: asyncio.Queue[tuple[Conversation, machine.Send]] = asyncio.Queue()
+        self._confirming: set[asyncio.Task[None]] = set()
         self.ring: Callable[[Call], None] | None = None
+        self.missed: Callable[[Call], None] | None = None
 
     async def run(self) -> None:
         """Send call events until cancelled, then end what is left of a call."""
         try:
             while True:
                 conversation, send = await self._outgoing.get()
-                sent = await conversation.send(self._message(conversation, send))
-                await conversation.sent(sent)
-                self._outgoing.task_done()
+                try:
+                    local = await conversation.send(self._message(conversation, send))
+                except ClientError as e:
+                    log.warning("a call event cannot be sent: %s", e)
+                    self._outgoing.task_done()
+                    self._fail_later(send)
+                    continue
+                # In the outbox they keep their order; one slow server must not hold up the calls of another.
+                task = asyncio.create_task(self._confirm(conversation, local))
+                self._confirming.add(task)
+                task.add_done_callback(self._confirming.discard)
         finally:
-            if self._timer is not None:
-                self._timer.cancel()
-            if self._media is not None:
-                self._media.cancel()
-                await asyncio.gather(self._media, return_exceptions=True)
+            self._stop()
+            await asyncio.gather(*self._stopping(), return_exceptions=True)
+
+    async def _confirm(self, conversation: Conversation, local: int) -> None:
+        try:
+            await conversation.sent(local)
+        except ClientError as e:
+            log.info("a call event did not leave: %s", e)
+        finally:
+            self._outgoing.task_done()
+
+    def _fail_later(self, send: machine.Send) -> None:
+        """We cannot take part in the call any more; a hangup that cannot leave changes nothing."""
+        if (
+            send.kind is not machine.Kind.HANGUP
+            and self._machine is not None
+            and self._machine.call_id == send.call_id
+        ):
+            self.input(lambda m, now_ms: m.fail(now_ms))
+
+    def _stop(self) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+        if self._media is not None:
+            self._media.cancel()
+        for task in self._confirming:
+            task.cancel()
+        if self._call is not None and self._machine is not None:
+            self._end(self._call, EndReason.FAILED)
+
+    def _stopping(self) -> list[asyncio.Task[None]]:
+        return [*self._confirming, *([self._media] if self._media is not None else [])]
 
     async def settled(self) -> None:
         """Wait until every call event that we made is on the server."""
@@ -102,8 +141,10 @@ class CallManager:
         """Call everybody in the conversation; the first device that answers takes it.
 
         Raises:
-            CallFailed: there is a call already.
+            CallFailed: there is a call already, or we are no longer in the conversation.
         """
+        if conversation.status == "left":
+            raise CallFailed("this device was removed from the conversation")
         if self._machine is not None:
             raise CallFailed("there is a call already; hang it up first")
         call_id = CallId(self._context.random(machine.CALL_ID_BYTES))
@@ -124,8 +165,14 @@ class CallManager:
                 return
             self._machine = CallMachine(LeafIndex(conversation.group().own_leaf))
             self._call = Call(self, conversation, event.call_id, incoming=True)
-            self._call.caller = Credential(row.sender, row.device, self._context.identity.origin)
+            self._call.caller = self._credential(row, conversation)
         self.input(lambda m, now_ms: m.remote(event, now_ms))
+
+    def _credential(self, row: MessageRow, conversation: Conversation) -> Credential | None:
+        for _, credential in conversation.members():
+            if (credential.account_id, credential.device_id) == (row.sender, row.device):
+                return credential
+        return None
 
     def input(self, step: Callable[[CallMachine, int], list[machine.Action]]) -> None:
         """Give the machine an input and carry out what it says."""
@@ -147,6 +194,7 @@ class CallManager:
             case machine.ShowRinging():
                 call.rings_there.set()
             case machine.StartAudio():
+                call.call_ids.add(action.call_id)
                 call.call_id = action.call_id  # another than ours after two calls crossed
                 self._start_media(call, action.peer)
             case machine.StopAudio():
@@ -169,8 +217,10 @@ class CallManager:
         self._media.add_done_callback(self._media_done)
 
     def _media_done(self, task: asyncio.Task[None]) -> None:
-        if not task.cancelled() and task.exception() is not None:
-            log.error("call media failed", exc_info=task.exception())
+        if task.cancelled() or (failure := task.exception()) is None:
+            return
+        log.error("call media failed: %s", _reason(failure))
+        if task is self._media:
             self.input(lambda m, now_ms: m.fail(now_ms))
 
     def _heard(self) -> None:
@@ -179,9 +229,11 @@ class CallManager:
     def _end(self, call: Call, reason: EndReason) -> None:
         self._machine = self._call = None
         with self._context.store.transaction():
-            self._context.store.drop_call_keys(call.call_id)
+            self._context.store.drop_call_keys(call.conversation.id, list(call.call_ids))
         if not call.ended.done():
             call.ended.set_result(reason)
+        if call.incoming and self.missed is not None and reason in (EndReason.MISSED, EndReason.EXPIRED_OFFER):
+            self.missed(call)
 
     def _set_timer(self) -> None:
         if self._timer is not None:
@@ -190,8 +242,11 @@ class CallManager:
         if self._machine is None or self._call is None or self._machine.deadline_ms is None:
             return
         delay_ms = self._machine.deadline_ms - self._server_now_ms(self._call.conversation)
-        loop = asyncio.get_running_loop()
-        self._timer = loop.call_later(max(delay_ms, 1) / 1000, self.input, lambda m, now_ms: m.tick(now_ms))
+        self._timer = asyncio.get_running_loop().call_later(max(delay_ms, 1) / 1000, self.tick)
+
+    def tick(self) -> None:
+        """Time has passed. Called by the loop when the call's next deadline has come."""
+        self.input(lambda m, now_ms: m.tick(now_ms))
 
     def _server_now_ms(self, conversation: Conversation) -> int:
         return int(self._context.now_s() * 1000) + conversation.connection.clock_offset_ms
@@ -223,7 +278,7 @@ class CallManager:
     def _call_event(self, row: MessageRow, conversation: Conversation) -> CallEvent | None:
         """The event in a stored message, if it holds one and its sender is still a member."""
         meaning = mimi.interpret(mimi.decode(row.content))
-        if not isinstance(meaning, mimi.CallSignal):
+        if not isinstance(meaning, mimi.CallSignal) or conversation.status != "active":
             return None
         body = meaning.body
         leaves = {(c.account_id, c.device_id): member.leaf for member, c in conversation.members()}
@@ -243,3 +298,9 @@ class CallManager:
             reason=machine.HangupReason(hangup.reason if hangup else "hung_up"),
             to_leaf=LeafIndex(hangup.to_leaf) if hangup and hangup.to_leaf is not None else None,
         )
+
+
+def _reason(failure: BaseException) -> str:
+    if isinstance(failure, BaseExceptionGroup):
+        return "; ".join(_reason(inner) for inner in failure.exceptions)
+    return f"{type(failure).__name__}: {failure}"

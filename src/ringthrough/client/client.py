@@ -22,6 +22,7 @@ from types import TracebackType
 from typing import Self
 
 from ringthrough.e2ee import content as mimi
+from ringthrough.e2ee.inbox import TITLE_CHARS_MAX
 from ringthrough.e2ee.mls import CIPHER_SUITE_DEFAULT, Group, create_key_package
 from ringthrough.protocol.frames import StreamId
 
@@ -38,6 +39,8 @@ from .membership import Invitee, deliver_invitations, invitees_of
 from .messages import Message, read_message
 from .store import ConversationRow, MessageRow, Store
 
+WATCH_S = 0.25
+GROUP_ID_DIGITS = 8
 ADD_BATCH_MAX = 48
 """Devices added by one commit, so that the commit fits into one record."""
 
@@ -103,19 +106,21 @@ class Client:
         for row in self.context.store.conversations():
             if row.status != "left":
                 self._start(row)
-        self._spawn(Inbox(self.context, self._joined).run(), "inbox")
+        self._spawn(Inbox(self.context, self._joined, self._is_cut_off).run(), "inbox")
         self._spawn(deliver_invitations(self.context), "invitations")
         self._spawn(account.keep_stock(self.context), "key packages")
         self._spawn(self.calls.run(), "calls")
         self._spawn(self._dispatch(), "dispatch")
+        self._spawn(self._watch_store(), "store")
         return self
 
     async def __aexit__(
         self, kind: type[BaseException] | None, value: BaseException | None, trace: TracebackType | None
     ) -> None:
-        for task in self._tasks:
+        tasks = list(self._tasks)
+        for task in tasks:
             task.cancel()
-        await asyncio.gather(*self._tasks, return_exceptions=True)
+        await asyncio.gather(*tasks, return_exceptions=True)
         await self.context.close()
         if self._failure is not None and value is None:
             raise self._failure
@@ -123,7 +128,9 @@ class Client:
     # -- conversations -------------------------------------------------------------------------------------------
 
     def conversation(self, conversation: int) -> Conversation:
-        """A conversation by its local id."""
+        """A conversation by its local id. Raises UnknownConversation."""
+        if conversation not in self._conversations:
+            raise UnknownConversation("this device is not in that conversation")
         return self._conversations[conversation]
 
     def conversations(self) -> list[Conversation]:
@@ -147,24 +154,45 @@ class Client:
         return await self._create([person], title="", is_direct=True)
 
     async def create_group(self, title: str, addresses: Sequence[str]) -> Conversation:
-        """A group conversation hosted by our server."""
+        """A group conversation hosted by our server.
+
+        Raises:
+            ClientError: the title is empty or too long; and as `add`.
+        """
+        if not 0 < len(title) <= TITLE_CHARS_MAX:
+            raise ClientError(f"a group's title has 1 to {TITLE_CHARS_MAX} characters")
         people = [await self.find_person(address) for address in addresses]
         return await self._create(people, title=title, is_direct=False)
 
-    def find_group(self, title: str) -> Conversation:
-        """The newest group of this title. Raises UnknownConversation."""
-        for conversation in reversed(self.conversations()):
-            if not conversation.is_direct and conversation.title == title:
-                return conversation
-        raise UnknownConversation(f"there is no group called {title!r} here; `ringthrough group list` shows them")
+    def find_group(self, name: str) -> Conversation:
+        """The group of this title, or the one whose stream id begins with NAME in `#NAME` (at least 8 hex digits).
+
+        Raises:
+            UnknownConversation: there is none, or several, since anybody may invite us to a group of any title.
+        """
+        groups = [c for c in self.conversations() if not c.is_direct and c.status != "left"]
+        if len(name) > GROUP_ID_DIGITS and name.startswith("#"):
+            found = [c for c in groups if c.stream.hex().startswith(name[1:].lower())]
+        else:
+            found = [c for c in groups if c.title == name]
+        if len(found) == 1:
+            return found[0]
+        if not found:
+            raise UnknownConversation(f"there is no group called {name!r} here; `ringthrough group list` shows them")
+        ids = ", ".join("#" + c.stream.hex()[:GROUP_ID_DIGITS] for c in found)
+        raise UnknownConversation(f"several groups are called {name!r}; say which: {ids}")
 
     async def add(self, conversation: Conversation, addresses: Sequence[str]) -> None:
-        """Invite all devices of these people."""
+        """Invite all devices of these people; returns once the log holds it.
+
+        Raises:
+            UnknownHandle, NoDeviceReachable, IdentityChanged, NotAMember, CommitRefused, ServerUnreachable.
+        """
         people = [await self.find_person(address) for address in addresses]
         await self._add_people(conversation, people)
 
     async def remove(self, conversation: Conversation, addresses: Sequence[str]) -> None:
-        """Remove all devices of these people; they read nothing sent after it."""
+        """Remove all devices of these people; they read nothing sent after it. Raises as `add`."""
         gone = {(await self.find_person(address)).account_id for address in addresses}
         leaves = {member.leaf for member, credential in conversation.members() if credential.account_id in gone}
         identities = {m.identity for m, _ in conversation.members() if m.leaf in leaves}
@@ -185,9 +213,18 @@ class Client:
 
     # -- messages ------------------------------------------------------------------------------------------------
 
-    async def send_text(self, conversation: Conversation, text: str) -> int:
-        """Queue a text; returns its local id for `conversation.sent`."""
-        return await conversation.send(mimi.text_message(self.context.random(16), text))
+    async def send_text(self, conversation: Conversation, text: str, in_reply_to: bytes | None = None) -> int:
+        """Queue a text, perhaps as a reply to a message's id; returns its local id for `conversation.sent`.
+
+        Raises:
+            TooLarge, NotAMember.
+        """
+        reply_to = None if in_reply_to is None else mimi.MessageId(in_reply_to)
+        return await conversation.send(mimi.text_message(self.context.random(16), text, in_reply_to=reply_to))
+
+    async def send_texts(self, conversation: Conversation, texts: Sequence[str]) -> list[int]:
+        """Queue several texts by one write to the disk. Raises as `send_text`, and then queues none."""
+        return await conversation.send_all([mimi.text_message(self.context.random(16), text) for text in texts])
 
     async def send_file(self, conversation: Conversation, path: Path) -> int:
         """Encrypt and upload a file, then queue a message that points to it."""
@@ -236,6 +273,7 @@ class Client:
             not_before_s=now_s - account.CLOCK_SLACK_S,
             not_after_s=now_s + account.KEY_PACKAGE_LIFETIME_S,
         )
+        invitees = await self._invitees(people, {own.account_id})
         stream = StreamId(self.context.random(16))
         group = Group.create(CIPHER_SUITE_DEFAULT, stream, bundle, random=self.context.random)
         with self.context.store.transaction():
@@ -249,15 +287,21 @@ class Client:
                 next_seq=1,
             )
         conversation = self._start(self.context.store.conversation(local))
-        await self._add_people(conversation, people)
+        await self._invite(conversation, invitees)
         return conversation
 
     async def _add_people(self, conversation: Conversation, people: Sequence[Person]) -> None:
         present = {credential.account_id for _, credential in conversation.members()}
+        await self._invite(conversation, await self._invitees(people, present))
+
+    async def _invitees(self, people: Sequence[Person], present: set[bytes]) -> list[Invitee]:
         invitees: list[Invitee] = []
         for person in people:
             if person.account_id not in present:
                 invitees += await invitees_of(self.context, person)
+        return invitees
+
+    async def _invite(self, conversation: Conversation, invitees: Sequence[Invitee]) -> None:
         for start in range(0, len(invitees), ADD_BATCH_MAX):
             await conversation.commit(add=invitees[start : start + ADD_BATCH_MAX])
 
@@ -270,10 +314,27 @@ class Client:
 
     def _joined(self, row: ConversationRow) -> None:
         """An invitation came: a new conversation, or one that had removed us."""
-        known = row.id in self._conversations
-        conversation = self._start(row)
-        if known:
-            self._spawn(conversation.connection.reopen(conversation.stream), "reopen")
+        self._start(row).look_again()
+
+    def _is_cut_off(self, conversation: int) -> bool:
+        known = self._conversations.get(conversation)
+        return known is not None and known.is_cut_off
+
+    async def _watch_store(self) -> None:
+        """Take up what other processes of this device do: SQLite tells that they did something, not what."""
+        seen = self.context.store.data_version()
+        while True:
+            await asyncio.sleep(WATCH_S)
+            if (now := self.context.store.data_version()) == seen:
+                continue
+            seen = now
+            for row in self.context.store.conversations():
+                known = self._conversations.get(row.id)
+                if row.status != "left" and known is None:
+                    self._start(row)
+                elif known is not None:
+                    known.look_again()
+            self.context.notify()
 
     async def _dispatch(self) -> None:
         """Show every newly stored message to the call manager, and take up conversations other processes made."""

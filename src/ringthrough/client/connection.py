@@ -7,10 +7,11 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import functools
 import logging
 import secrets
 import socket
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine, Sequence
 from dataclasses import dataclass, field
 
 import aiohttp
@@ -28,16 +29,25 @@ HEARTBEAT_S = 8.0
 """Below the 10 s after which some content networks cut an idle stream."""
 REQUEST_TIMEOUT_S = 30.0
 BACK_OFF_S = (0.2, 0.5, 1.0, 2.0, 5.0, 10.0)
+STEADY_S = 10.0
+"""A connection that lasted this long starts the back-off afresh."""
+WELCOME_TIMEOUT_S = 15.0
+OPEN_RETRY_S = 1.0
 UNSENT_BYTES_MAX = 2048
 """A signal is dropped rather than queued when more than this waits in front of it."""
-BACKLOG_RECORDS_MAX = 8192
+BACKLOG_BYTES_MAX = 8 * 1024 * 1024
+"""Beyond this, a stream whose consumer is behind is closed, and opened again once the consumer has caught up."""
+REQUESTS_AT_ONCE_MAX = limits.REQUESTS_IN_FLIGHT_MAX // 2
+"""The other half is left for requests given up on and not answered yet."""
 
 
 @dataclass
 class Subscription:
     """A stream that is opened again after every reconnect.
 
-    `capability` is asked at each opening, so that it is the newest; records wait in `records` for one consumer.
+    `capability` is asked at each opening, so that it is the newest; records wait in `records` for one consumer, who
+    calls `Connection.consumed` for each batch. `opened` is the answer to the last opening on the present connection
+    and `token` what was shown for it; `refused` is why the last opening failed.
     """
 
     stream: StreamId
@@ -45,7 +55,10 @@ class Subscription:
     on_signal: Callable[[bytes], None] | None = None
     records: asyncio.Queue[tuple[frames.Record, ...]] = field(default_factory=asyncio.Queue)
     opened: frames.Opened | None = None
+    token: Token | None = None
     refused: Refused | None = None
+    waiting_bytes: int = 0
+    is_paused: bool = False
     changed: asyncio.Event = field(default_factory=asyncio.Event)
 
 
@@ -59,8 +72,9 @@ class Connection:
         self._waiting: dict[int, asyncio.Future[object]] = {}
         self._subscriptions: dict[StreamId, Subscription] = {}
         self._task: asyncio.Task[None] | None = None
-        self._backlog = 0
-        self._backlog_drained = asyncio.Event()
+        self._slots = asyncio.Semaphore(REQUESTS_AT_ONCE_MAX)
+        self._errands: set[asyncio.Task[None]] = set()
+        self._backlog_bytes = 0
         self.connected = asyncio.Event()
         self.down_reason = "not connected yet"
         self.generation = 0
@@ -83,8 +97,7 @@ class Connection:
         """Stop for good."""
         if self._task is not None:
             self._task.cancel()
-            with contextlib.suppress(asyncio.CancelledError):
-                await self._task
+            await asyncio.gather(self._task, return_exceptions=True)
             self._task = None
 
     # -- requests -----------------------------------------------------------------------------------------------
@@ -114,9 +127,11 @@ class Connection:
         """Append one record to somebody's inbox without a capability."""
         if not self._session.is_open(inbox):
             await self._ask(lambda: self._session.open(inbox, None, 0))
-        await self.append(inbox, (record,))
-        if inbox not in self._subscriptions:
-            await self._ask(lambda: self._session.close(inbox))
+        try:
+            await self.append(inbox, (record,))
+        finally:
+            if inbox not in self._subscriptions:
+                self._close_soon(inbox)
 
     def signal(self, stream: StreamId, body: bytes) -> bool:
         """Send a signal now or not at all; False when it was dropped (no connection, or something waits unsent)."""
@@ -131,99 +146,138 @@ class Connection:
     # -- subscriptions ------------------------------------------------------------------------------------------
 
     async def subscribe(self, subscription: Subscription) -> None:
-        """Open the stream now, if connected, and after every reconnect."""
+        """Open the stream now, if connected, and after every reconnect. Never fails: see `opened` and `refused`."""
         self._subscriptions[subscription.stream] = subscription
-        if self.connected.is_set():
-            await self._open(subscription)
+        await self._open(subscription)
 
     async def reopen(self, stream: StreamId) -> None:
-        """Show the newest capability of a subscribed stream."""
+        """Show the newest capability of a subscribed stream. Never fails: see `opened` and `refused`."""
         subscription = self._subscriptions.get(stream)
-        if subscription is not None and self.connected.is_set():
+        if subscription is not None:
             await self._open(subscription)
 
     def unsubscribe(self, stream: StreamId) -> None:
         """Forget the stream on this connection."""
-        self._subscriptions.pop(stream, None)
-        if self._session.is_open(stream) and self._socket is not None:
-            request, message = self._session.close(stream)
-            self._waiting[request] = asyncio.get_running_loop().create_future()
-            self._send_soon(message)
+        subscription = self._subscriptions.pop(stream, None)
+        if subscription is not None:
+            self._forget_waiting(subscription)
+            subscription.opened = None
+        self._close_soon(stream)
 
-    def consumed(self, count: int) -> None:
-        """A consumer has dealt with `count` records of its queue."""
-        self._backlog -= count
-        self._backlog_drained.set()
+    def consumed(self, subscription: Subscription, records: Sequence[frames.Record]) -> None:
+        """The consumer has dealt with this batch of its queue."""
+        size = min(_size(records), subscription.waiting_bytes)
+        subscription.waiting_bytes -= size
+        self._backlog_bytes -= size
+        if subscription.is_paused and subscription.records.empty():
+            subscription.is_paused = False
+            self._spawn(self._open(subscription))
+
+    def _arrived(self, stream: StreamId, records: tuple[frames.Record, ...]) -> None:
+        """Queue records for their consumer. One that lets too much pile up is unsubscribed until it has caught up:
+        waiting for it here would stop answers and signals too, and with them perhaps the consumer itself."""
+        subscription = self._subscriptions.get(stream)
+        if subscription is None or subscription.is_paused:
+            return
+        size = _size(records)
+        if self._backlog_bytes + size > BACKLOG_BYTES_MAX and not subscription.records.empty():
+            subscription.is_paused = True
+            subscription.opened = None
+            self._close_soon(stream)
+            return
+        subscription.waiting_bytes += size
+        self._backlog_bytes += size
+        subscription.records.put_nowait(records)
+
+    def _forget_waiting(self, subscription: Subscription) -> None:
+        self._backlog_bytes -= subscription.waiting_bytes
+        subscription.waiting_bytes = 0
+        subscription.is_paused = False
+        while not subscription.records.empty():
+            subscription.records.get_nowait()
 
     # -- the socket ---------------------------------------------------------------------------------------------
 
     async def _run(self) -> None:
+        loop = asyncio.get_running_loop()
         failures = 0
         while True:
+            started_s = loop.time()
             try:
                 await self._connect_once()
-                failures = 0
             except (ServerUnreachable, aiohttp.ClientError, OSError, TimeoutError, ProtocolError) as e:
                 self.down_reason = str(e) or type(e).__name__
                 log.info("connection lost: %s", type(e).__name__)
+            except Exception as e:  # a defect of ours must not end the connection for good, nor be quiet
+                self.down_reason = type(e).__name__
+                log.exception("connection failed")
             finally:
                 self._drop()
-            pause_s = BACK_OFF_S[min(failures, len(BACK_OFF_S) - 1)]
-            failures += 1
+            failures = 0 if loop.time() - started_s > STEADY_S else failures + 1
+            pause_s = BACK_OFF_S[min(failures, len(BACK_OFF_S)) - 1] if failures else BACK_OFF_S[0]
             await asyncio.sleep(pause_s * (0.5 + secrets.randbelow(1000) / 1000))
 
     async def _connect_once(self) -> None:
         self._session = session.Session()
         async with self._http.session.ws_connect(
             self.origin + "/v1/connect",
-            max_msg_size=limits.MESSAGE_BYTES_MAX,
+            max_msg_size=limits.MESSAGE_BYTES_MAX + 1,
             compress=0,
             heartbeat=HEARTBEAT_S,
             timeout=aiohttp.ClientWSTimeout(ws_close=2.0),
         ) as self._socket:
             self._tune_socket()
             await self._socket.send_bytes(self._session.hello())
-            subscriber: asyncio.Task[None] | None = None
-            try:
+            async with asyncio.timeout(WELCOME_TIMEOUT_S) as welcome:
                 async for message in self._socket:
                     if message.type is not aiohttp.WSMsgType.BINARY:
                         raise ServerUnreachable("the server sent something that is not a frame")
                     event = self._session.receive(message.data)
                     if isinstance(event, session.Ready):
-                        self.clock_offset_ms = event.server_time_ms - int(self._clock() * 1000)
-                        self.connected.set()
-                        subscriber = asyncio.create_task(self._open_all())
+                        welcome.reschedule(None)
+                        self._ready(event)
                     else:
                         self._dispatch(event)
-                    if self._backlog > BACKLOG_RECORDS_MAX:
-                        self._backlog_drained.clear()
-                        await self._backlog_drained.wait()
-            finally:
-                if subscriber is not None:
-                    subscriber.cancel()
         raise ServerUnreachable("the server closed the connection")
 
-    async def _open_all(self) -> None:
+    def _ready(self, event: session.Ready) -> None:
+        self.clock_offset_ms = event.server_time_ms - int(self._clock() * 1000)
+        self.connected.set()
         for subscription in list(self._subscriptions.values()):
-            with contextlib.suppress(ServerUnreachable):
-                await self._open(subscription)
+            if not subscription.is_paused:
+                self._spawn(self._open(subscription))
 
     async def _open(self, subscription: Subscription) -> None:
-        token, from_seq = subscription.capability()
-        try:
-            answer = await self._ask(lambda: self._session.open(subscription.stream, token, from_seq))
+        """Open and say how it went; what is only temporary is tried again for as long as this connection lasts."""
+        connected = self.generation
+        while self._subscriptions.get(subscription.stream) is subscription and not subscription.is_paused:
+            token, from_seq = subscription.capability()
+            ask = functools.partial(self._session.open, subscription.stream, token, from_seq)
+            try:
+                answer = await self._ask(ask)
+            except ServerUnreachable:
+                return  # the next connection opens it again
+            except Refused as e:
+                subscription.refused = e
+                if not e.is_temporary:
+                    subscription.opened = None
+                subscription.changed.set()
+                if not e.is_temporary:
+                    return
+                await asyncio.sleep(max(e.retry_after_ms / 1000, OPEN_RETRY_S))
+                if self.generation != connected:
+                    return
+                continue
             assert isinstance(answer, frames.Opened)
-            subscription.opened, subscription.refused = answer, None
-        except Refused as e:
-            subscription.refused = e
-        subscription.changed.set()
+            if self.generation == connected and not subscription.is_paused:
+                subscription.opened, subscription.token, subscription.refused = answer, token, None
+            subscription.changed.set()
+            return
 
     def _dispatch(self, event: session.Event | None) -> None:
         match event:
             case session.RecordsArrived(stream, records):
-                if subscription := self._subscriptions.get(stream):
-                    self._backlog += len(records)
-                    subscription.records.put_nowait(records)
+                self._arrived(stream, records)
             case session.SignalArrived(stream, body):
                 subscription = self._subscriptions.get(stream)
                 if subscription is not None and subscription.on_signal is not None:
@@ -232,6 +286,9 @@ class Connection:
                 self._settle(request, frame)
             case session.RequestRefused(request, error):
                 self._settle(request, Refused(error.code, error.message, error.retry_after_ms, error.detail))
+            case session.ConnectionRefused(error) if self._session.ready:
+                # A signal that came too fast, or between a commit and our opening of the new epoch: it is lost.
+                log.debug("the server refused something: %s", error.code)
             case session.ConnectionRefused(error):
                 raise ServerUnreachable(f"the server said: {error.message} ({error.code})")
             case _:
@@ -248,42 +305,71 @@ class Connection:
             future.set_result(outcome)
 
     async def _ask(self, make: Callable[[], tuple[int, bytes]]) -> object:
-        if not self.connected.is_set():
-            raise ServerUnreachable(f"not connected to {self.origin}: {self.down_reason}")
-        try:
-            request, message = make()
-        except ProtocolError as e:
-            raise Refused(e.code, e.message) from None
-        future: asyncio.Future[object] = asyncio.get_running_loop().create_future()
-        self._waiting[request] = future
-        assert self._socket is not None
-        try:
-            await self._socket.send_bytes(message)
-            async with asyncio.timeout(REQUEST_TIMEOUT_S):
-                return await future
-        except (aiohttp.ClientError, ConnectionError, TimeoutError) as e:
-            raise ServerUnreachable(f"{self.origin} did not answer: {type(e).__name__}") from e
-        finally:
-            self._waiting.pop(request, None)
+        """Send the request that `make` makes, and wait for its answer."""
+        async with self._slots:
+            if self._socket is None or not self.connected.is_set():
+                raise ServerUnreachable(f"not connected to {self.origin}: {self.down_reason}")
+            socket = self._socket
+            try:
+                request, message = make()
+            except ProtocolError as e:
+                raise Refused(e.code, e.message) from None
+            future: asyncio.Future[object] = asyncio.get_running_loop().create_future()
+            self._waiting[request] = future
+            waiting = self._waiting
+            try:
+                async with asyncio.timeout(REQUEST_TIMEOUT_S):
+                    await socket.send_bytes(message)
+                    return await future
+            except TimeoutError as e:
+                # Whatever comes of it now, the log will tell after the next connection.
+                self._spawn(_close(socket))
+                raise ServerUnreachable(f"{self.origin} did not answer") from e
+            except (aiohttp.ClientError, ConnectionError) as e:
+                raise ServerUnreachable(f"{self.origin} did not answer: {type(e).__name__}") from e
+            finally:
+                waiting.pop(request, None)
+
+    def _close_soon(self, stream: StreamId) -> None:
+        if not self._session.is_open(stream):
+            return
+        with contextlib.suppress(ProtocolError):
+            _, message = self._session.close(stream)
+            self._send_soon(message)
 
     def _send_soon(self, message: bytes) -> None:
-        assert self._socket is not None
-        task = asyncio.ensure_future(self._socket.send_bytes(message))
-        task.add_done_callback(lambda t: None if t.cancelled() else t.exception())
+        if self._socket is not None:
+            self._spawn(_send(self._socket, message))
+
+    def _spawn(self, work: Coroutine[None, None, None]) -> None:
+        task = asyncio.create_task(work)
+        self._errands.add(task)
+        task.add_done_callback(self._errand_done)
+
+    def _errand_done(self, task: asyncio.Task[None]) -> None:
+        self._errands.discard(task)
+        if not task.cancelled() and (failure := task.exception()) is not None:
+            log.error("a task of the connection failed", exc_info=failure)
 
     def _drop(self) -> None:
         self.connected.clear()
         self.generation += 1
         self._session = session.Session()
         self._socket = None
-        for future in self._waiting.values():
+        waiting, self._waiting = self._waiting, {}
+        for future in waiting.values():
             if not future.done():
                 future.set_exception(ServerUnreachable(self.down_reason))
                 future.exception()
-        self._waiting.clear()
+        for errand in self._errands:
+            errand.cancel()
         for subscription in self._subscriptions.values():
             subscription.opened = None
             subscription.changed.set()
+
+    def is_subscribed(self, stream: StreamId) -> bool:
+        """Whether the stream is kept open."""
+        return stream in self._subscriptions
 
     def is_open(self, stream: StreamId) -> bool:
         """Whether the stream is open on the present connection."""
@@ -301,3 +387,16 @@ class Connection:
         with contextlib.suppress(OSError):
             sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
             sock.setsockopt(socket.IPPROTO_TCP, getattr(socket, "TCP_NOTSENT_LOWAT", 25), 4096)
+
+
+def _size(records: Sequence[frames.Record]) -> int:
+    return sum(len(record.body) for record in records)
+
+
+async def _send(socket: aiohttp.ClientWebSocketResponse, message: bytes) -> None:
+    with contextlib.suppress(aiohttp.ClientError, ConnectionError):
+        await socket.send_bytes(message)
+
+
+async def _close(socket: aiohttp.ClientWebSocketResponse) -> None:
+    await socket.close()

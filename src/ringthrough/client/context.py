@@ -8,6 +8,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from .connection import Connection
+from .errors import Refused
 from .http import ServerHttp
 from .identity import Directory, OwnIdentity
 from .store import Store
@@ -31,13 +32,20 @@ class Context:
         self.directory = Directory(self.store, self.http)
 
     def http(self, origin: str) -> ServerHttp:
-        """Requests to this server."""
+        """Requests to this server.
+
+        Raises:
+            Refused: `insecure_origin`, an address without TLS that somebody else has named, while ours has TLS.
+        """
+        home = self.identity.origin
+        if not origin.startswith("https://") and origin != home and home.startswith("https://"):
+            raise Refused("insecure_origin", f"{origin} has no TLS")
         if origin not in self._https:
             self._https[origin] = ServerHttp(origin, tls=self.tls)
         return self._https[origin]
 
     def connection(self, origin: str) -> Connection:
-        """The one connection to this server."""
+        """The one connection to this server. Raises as `http`."""
         if origin not in self._connections:
             self._connections[origin] = connection = Connection(self.http(origin))
             connection.start(self.clock)

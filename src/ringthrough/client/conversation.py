@@ -14,6 +14,7 @@ import logging
 from collections.abc import Callable, Iterator, Sequence
 
 from ringthrough.e2ee import content as mimi
+from ringthrough.e2ee.content.limits import CONTENT_BYTES_MAX
 from ringthrough.e2ee.mls import (
     ApplicationMessage,
     CommitApplied,
@@ -28,7 +29,15 @@ from ringthrough.protocol.frames import StreamId, Token, TokenHash
 from .callkeys import remember_call_key, roll_call_keys
 from .connection import Connection, Subscription
 from .context import Context
-from .errors import NotAMember, Refused, ServerUnreachable, TooLarge
+from .errors import (
+    ClientError,
+    CommitRefused,
+    ConversationFailed,
+    NotAMember,
+    Refused,
+    ServerUnreachable,
+    TooLarge,
+)
 from .identity import Credential, DeviceUnknown
 from .membership import Invitee, deposit_invitations
 from .store import ConversationRow, MessageRow, PendingCommit
@@ -38,8 +47,7 @@ log = logging.getLogger(__name__)
 TOKEN_LABEL = "ringthrough stream"
 SEND_BATCH_MAX = limits.APPEND_RECORDS_MAX
 RETRY_S = 1.0
-CONTENT_BYTES_MAX = limits.RECORD_BYTES_MAX - 1024
-"""What a record holds besides the framing and signature of MLS."""
+REFUSED_RETRY_S = 20.0
 
 
 def stream_token(group: Group) -> Token:
@@ -67,6 +75,8 @@ class Conversation:
         self._progress = asyncio.Event()
         self._wake = asyncio.Event()
         self._committing = asyncio.Lock()
+        self._own_commits = 0
+        self._end: ClientError | None = None
         self.on_progress: list[Callable[[], None]] = []
         """Called whenever the log has moved on; call media looks for new keys then."""
 
@@ -104,24 +114,65 @@ class Conversation:
     # -- life ----------------------------------------------------------------------------------------------------
 
     async def run(self) -> None:
-        """Receive and send until cancelled."""
-        await self._ensure_stream()
-        await self.connection.subscribe(self._subscription)
-        async with asyncio.TaskGroup() as tasks:
-            tasks.create_task(self._receive(), name="receive")
-            tasks.create_task(self._send(), name="send")
+        """Receive and send until cancelled; whoever waits for something of this conversation then gets an error.
+
+        Raises:
+            ConversationFailed: a defect, with its cause.
+        """
+        try:
+            await self._ensure_stream()
+            self._subscription.changed.set()
+            async with asyncio.TaskGroup() as tasks:
+                tasks.create_task(self._receive(), name="receive")
+                tasks.create_task(self._note_openings(), name="openings")
+                tasks.create_task(self._send(), name="send")
+        except Exception as e:
+            cause = e.exceptions[0] if isinstance(e, ExceptionGroup) else e
+            self._end = ConversationFailed(f"the conversation stopped: {type(cause).__name__}: {cause}")
+            raise self._end from cause
+        finally:
+            self._end = self._end or ClientError("the client was closed")
+            self._advance()
 
     @property
     def subscription(self) -> Subscription:
         """The stream's subscription, where call media listens for signals."""
         return self._subscription
 
+    def look_again(self) -> None:
+        """We have been invited again, or another process of ours has changed the store."""
+        self._subscription.changed.set()
+
     async def caught_up(self) -> None:
-        """Wait until everything that the server had at the last opening is processed and we may append."""
+        """Wait until everything that the server had at the last opening is processed and we may append.
+
+        Raises:
+            NotAMember: this device has been removed, or its capability is of no use any more.
+        """
         while not self._is_caught_up():
-            if self._subscription.refused is not None and not self._subscription.refused.is_temporary:
-                raise NotAMember("the server no longer accepts this device's capability for the conversation")
+            if self.status == "left":
+                raise NotAMember("this device was removed from the conversation")
+            if self.is_cut_off:
+                raise NotAMember(
+                    "the server no longer accepts this device in the conversation; ask to be added again"
+                )
             await self._progressed()
+
+    @property
+    def is_cut_off(self) -> bool:
+        """Whether the server lets us go no further: the stream is gone, or all that our capability could read has
+        been read and led to no newer one."""
+        subscription = self._subscription
+        if subscription.refused is not None:
+            return not subscription.refused.is_temporary
+        row = self.context.store.conversation(self.id)
+        if (
+            row.status != "active"
+            or subscription.opened is None
+            or not 0 < subscription.opened.read_to < row.next_seq
+        ):
+            return False
+        return subscription.token == stream_token(self.group())
 
     def message_id(self, content: bytes, account_id: bytes) -> bytes:
         """The id of an encoded message of this account in this conversation."""
@@ -134,56 +185,79 @@ class Conversation:
             TooLarge: more than a record holds.
             NotAMember: we have been removed.
         """
-        content = mimi.encode(message)
-        if len(content) > CONTENT_BYTES_MAX:
-            raise TooLarge(f"a message is at most {CONTENT_BYTES_MAX} bytes; send it as a file")
-        if self.status == "left":
-            raise NotAMember("this device was removed from the conversation")
-        own = self.context.identity
-        message_id = self.message_id(content, own.account_id)
-        with self.context.store.transaction():
-            local = self.context.store.queue_message(self.id, own.account_id, own.device_id, content, message_id)
+        return (await self.send_all([message]))[0]
+
+    async def send_all(self, messages: Sequence[mimi.MimiContent]) -> list[int]:
+        """Queue several messages at once, all or none. Raises as `send`."""
+        try:
+            contents = [mimi.encode(message) for message in messages]
+        except mimi.ContentError as e:
+            if e.reason is not mimi.Reason.TOO_LARGE:
+                raise
+            raise TooLarge(f"a message is at most {CONTENT_BYTES_MAX} bytes; send it as a file") from e
+        own, store = self.context.identity, self.context.store
+        with store.transaction():
+            if self.status == "left":
+                raise NotAMember("this device was removed from the conversation")
+            local = [
+                store.queue_message(
+                    self.id, own.account_id, own.device_id, content, self.message_id(content, own.account_id)
+                )
+                for content in contents
+            ]
         self._wake.set()
         self.context.notify()
         return local
 
     async def sent(self, message: int) -> MessageRow:
-        """Wait until the log holds our message."""
+        """Wait until the log holds our message.
+
+        Raises:
+            NotAMember: we were removed before it could leave.
+        """
         while (row := self.context.store.message(message)).status in ("queued", "sealed"):
             await self._progressed()
+        if row.status == "refused":
+            raise NotAMember("this device was removed from the conversation before the message could leave")
         return row
 
     # -- receiving -----------------------------------------------------------------------------------------------
 
     async def _receive(self) -> None:
-        opening = asyncio.create_task(self._note_openings())
-        try:
-            while True:
-                records = await self._subscription.records.get()
-                while not await self._take(records):
-                    await asyncio.sleep(RETRY_S)
-                self.connection.consumed(len(records))
-                self._advance()
-        finally:
-            opening.cancel()
+        while True:
+            records = await self._subscription.records.get()
+            while not await self._take(records):
+                await asyncio.sleep(RETRY_S)
+            self.connection.consumed(self._subscription, records)
+            self._advance()
 
     async def _note_openings(self) -> None:
         while True:
             await self._subscription.changed.wait()
             self._subscription.changed.clear()
+            await self._show_newest()
             self._advance()
+
+    async def _show_newest(self) -> None:
+        """Have the stream open with the capability of the newest epoch, whoever of our processes has entered it."""
+        status, subscription = self.status, self._subscription
+        is_subscribed = self.connection.is_subscribed(self.stream)
+        if status == "left":
+            self.connection.unsubscribe(self.stream)
+        elif not is_subscribed:
+            subscription.refused = None
+            await self.connection.subscribe(subscription)
+        elif subscription.opened is not None and subscription.token != stream_token(self.group()):
+            await self.connection.reopen(self.stream)
 
     async def _take(self, records: Sequence[frames.Record]) -> bool:
         """Process a batch in one transaction; False when a device list could not be fetched, so try again."""
-        before = self.group().epoch
         try:
             await self.context.directory.with_fresh_devices(lambda check: self._apply_all(records, check))
         except ServerUnreachable as e:
             log.info("a member's server cannot be reached: %s", e)
             return False
-        if self.group().epoch != before:
-            with contextlib.suppress(ServerUnreachable):
-                await self.connection.reopen(self.stream)
+        await self._show_newest()
         self.context.notify()
         return True
 
@@ -191,7 +265,7 @@ class Conversation:
         with self.changing() as group:
             next_seq = self.context.store.conversation(self.id).next_seq
             for record in records:
-                if record.seq >= next_seq:
+                if record.seq >= next_seq and group.is_active:
                     self._apply(group, record, check)
             self.context.store.set_next_seq(self.id, max(next_seq, records[-1].seq + 1))
 
@@ -240,6 +314,7 @@ class Conversation:
 
     def _own_commit_accepted(self, group: Group, pending: PendingCommit, seq: int) -> None:
         group.merge_staged()
+        self._own_commits += 1
         deposit_invitations(self.context, self, pending, seq + 1)
         self._epoch_changed(group, self_removed=False)
 
@@ -250,6 +325,7 @@ class Conversation:
             group.discard_staged()
         if self_removed:
             store.set_status(self.id, "left")
+            store.refuse_unsent(self.id)
             return
         roll_call_keys(self.context, self.id, group)
 
@@ -308,43 +384,74 @@ class Conversation:
                 async with asyncio.timeout(RETRY_S):
                     await self._until(lambda: self.group().epoch != epoch)
         else:
-            log.info("the server refused an append: %s", refusal.code)
-            await asyncio.sleep(max(refusal.retry_after_ms / 1000, RETRY_S))
-        with contextlib.suppress(ServerUnreachable):
-            await self.connection.reopen(self.stream)
+            level = logging.INFO if refusal.is_temporary else logging.WARNING
+            log.log(level, "the server refused an append: %s", refusal.code)
+            pause_s = RETRY_S if refusal.is_temporary else REFUSED_RETRY_S
+            await asyncio.sleep(max(refusal.retry_after_ms / 1000, pause_s))
+        await self.connection.reopen(self.stream)
 
     # -- commits -------------------------------------------------------------------------------------------------
 
     async def commit(self, add: Sequence[Invitee] = (), remove: Callable[[Member], bool] | None = None) -> None:
-        """Change the membership; returns once our commit stands in the log.
+        """Change the membership; returns once it stands in the log, by our commit or by another's.
 
-        When another commit wins the epoch, ours is made again on top of it.
+        When another commit wins the epoch, ours is made again on top of it. A commit that waits from an earlier run
+        is seen through first: the server may have accepted it already, and then nothing may take its place.
+
+        Raises:
+            NotAMember: this device has been removed.
+            CommitRefused: MLS does not allow the change, or the commit would exceed a record.
         """
         async with self._committing:
             while True:
                 await self.caught_up()
-                if not await self._stage(add, remove):
+                await self._until(lambda: self.context.store.pending_commit(self.id) is None or self.status == "left")
+                if not self._is_caught_up():
+                    continue
+                if not await self._staged(add, remove):
                     return
                 self._wake.set()
-                epoch = self.group().epoch
-                await self._until(lambda: self.context.store.pending_commit(self.id) is None)
-                if self._won(epoch, add, remove):
-                    return
 
-    async def _stage(self, add: Sequence[Invitee], remove: Callable[[Member], bool] | None) -> bool:
-        own = self.context.identity.credential.encode()
-        present = {member.identity for member in self.group().members}
-        new = [invitee for invitee in add if invitee.credential not in present]
-        leaves = [m.leaf for m in self.group().members if remove is not None and remove(m) and m.identity != own]
-        if (add or remove is not None) and not new and not leaves:
-            return False
-        await self.context.directory.with_fresh_devices(lambda check: self._stage_now(new, leaves, check))
-        return True
+    async def renew_keys(self) -> None:
+        """Fresh keys for this device, so that whoever has stolen its old state is locked out. Raises as `commit`."""
+        async with self._committing:
+            before = self._own_commits
+            while self._own_commits == before:
+                await self.caught_up()
+                await self._until(lambda: self.context.store.pending_commit(self.id) is None or self.status == "left")
+                if self._is_caught_up() and self._own_commits == before:
+                    await self._staged(always=True)
+                    self._wake.set()
+                    await self._until(lambda: self.context.store.pending_commit(self.id) is None)
 
-    def _stage_now(self, new: Sequence[Invitee], leaves: Sequence[int], check: CredentialCheck) -> None:
+    async def _staged(
+        self, add: Sequence[Invitee] = (), remove: Callable[[Member], bool] | None = None, *, always: bool = False
+    ) -> bool:
+        try:
+            return await self.context.directory.with_fresh_devices(
+                lambda check: self._stage(add, remove, check, always=always)
+            )
+        except (MlsError, ValueError) as e:
+            raise CommitRefused(f"the membership cannot be changed so: {e}") from e
+
+    def _stage(
+        self,
+        add: Sequence[Invitee],
+        remove: Callable[[Member], bool] | None,
+        check: CredentialCheck,
+        *,
+        always: bool,
+    ) -> bool:
+        """Stage and save what is still missing; False when nothing is, unless a commit is wanted `always`."""
         with self.changing() as group:
-            if group.staged is not None:
-                group.discard_staged()
+            if self.context.store.pending_commit(self.id) is not None:  # another process was faster
+                return True
+            own = self.context.identity.credential.encode()
+            present = {member.identity for member in group.members}
+            new = [invitee for invitee in add if invitee.credential not in present]
+            leaves = [m.leaf for m in group.members if remove is not None and remove(m) and m.identity != own]
+            if not new and not leaves and not always:
+                return False
             staged = group.commit(
                 add=[invitee.key_package for invitee in new],
                 remove=leaves,
@@ -364,6 +471,7 @@ class Conversation:
                     Invitee.encode_all(new),
                 )
             )
+        return True
 
     async def _push_pending_commit(self) -> None:
         pending = self.context.store.pending_commit(self.id)
@@ -373,14 +481,6 @@ class Conversation:
         connected = self.connection.generation
         await self.connection.append(self.stream, (pending.body,), pending.epoch, next_hash)
         await self._until(lambda: self.context.store.pending_commit(self.id) is None, connected)
-
-    def _won(self, epoch: int, add: Sequence[Invitee], remove: Callable[[Member], bool] | None) -> bool:
-        """Whether what we wanted is so now, by our commit or by another's."""
-        if not add and remove is None:
-            return self.group().epoch > epoch
-        present = {member.identity for member in self.group().members}
-        gone = remove is None or not any(remove(m) for m in self.group().members)
-        return gone and all(invitee.credential in present for invitee in add)
 
     # -- the stream ----------------------------------------------------------------------------------------------
 
@@ -396,20 +496,22 @@ class Conversation:
             try:
                 await self.connection.create(self.stream, frames.StreamKind.CONVERSATION, first_hash)
             except Refused as e:
-                if e.code != "stream_exists":
+                if e.code != "stream_exists":  # another process of ours has made it and gone on
                     await asyncio.sleep(max(e.retry_after_ms / 1000, RETRY_S))
                     continue
             except ServerUnreachable:
+                await asyncio.sleep(0)
                 continue
             with self.context.store.transaction():
                 self.context.store.set_status(self.id, "active")
 
     def _is_caught_up(self) -> bool:
         opened = self._subscription.opened
+        row = self.context.store.conversation(self.id)
         if opened is None or not self.connection.is_open(self.stream):
             return False
-        next_seq = self.context.store.conversation(self.id).next_seq
-        return bool(opened.rights & frames.Right.APPEND) and next_seq > opened.head
+        may_append = row.status == "active" and bool(opened.rights & frames.Right.APPEND)
+        return may_append and row.next_seq > opened.head
 
     def _advance(self) -> None:
         self._progress.set()
@@ -419,6 +521,8 @@ class Conversation:
             call()
 
     async def _progressed(self) -> None:
+        if self._end is not None:
+            raise self._end
         await self._progress.wait()
 
     async def _until(self, condition: Callable[[], bool], connected: int | None = None) -> None:

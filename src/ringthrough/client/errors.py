@@ -49,6 +49,10 @@ class NoAccount(ClientError):
     """This folder holds no account yet: run `ringthrough account create HANDLE --server URL`."""
 
 
+class StateUnreadable(ClientError):
+    """The local state is no state file, or of another version."""
+
+
 class AccountExists(ClientError):
     """This folder already holds an account: choose another with --home."""
 
@@ -59,6 +63,14 @@ class UnknownConversation(ClientError):
 
 class NotAMember(ClientError):
     """This device is no longer a member of the conversation."""
+
+
+class ConversationFailed(ClientError):
+    """A defect stopped a conversation on this device; the cause is attached. Starting again may help."""
+
+
+class CommitRefused(ClientError):
+    """The membership cannot be changed in this way."""
 
 
 class TooLarge(ClientError):

@@ -54,8 +54,11 @@ async def fetch_attachment(context: Context, origin: str, message: Message) -> b
     part = message.attachment
     if part is None:
         raise FileUnreadable("the message holds no file")
-    path = urlsplit(part.url).path
-    if normalise_origin(part.url) != origin or path != f"/v1/blobs/{part.content_hash.hex()}":
+    try:
+        path, named = urlsplit(part.url).path, normalise_origin(part.url)
+    except ValueError:
+        path = named = ""
+    if named != origin or path != f"/v1/blobs/{part.content_hash.hex()}":
         raise FileUnreadable("the file lies on another server than the conversation, which could be a trap")
     try:
         blob = await context.http(origin).get_blob(part.content_hash)

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import hashlib
+import ipaddress
+import re
 import ssl
 from collections.abc import AsyncIterator, Callable
 from types import TracebackType
@@ -20,6 +22,14 @@ T = TypeVar("T")
 
 _TIMEOUT = aiohttp.ClientTimeout(total=60, connect=15)
 _ANSWER_BYTES_MAX = 2 * 1024 * 1024
+_HOST = re.compile(r"(?=.{1,253}$)[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?(?:\.[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?)*")
+
+
+def _is_ipv6(name: str) -> bool:
+    try:
+        return ":" in name and ipaddress.IPv6Address(name).compressed == name
+    except ValueError:
+        return False
 
 
 def normalise_origin(server: str) -> str:
@@ -29,9 +39,10 @@ def normalise_origin(server: str) -> str:
         ValueError: not a host, or a scheme that is neither http nor https.
     """
     parts = urlsplit(server if "://" in server else f"https://{server}")
-    if parts.scheme not in ("http", "https") or not parts.hostname:
+    name = parts.hostname or ""
+    if parts.scheme not in ("http", "https") or not (_HOST.fullmatch(name) or _is_ipv6(name)):
         raise ValueError(f"{server!r} is not a server address; write https://host or http://localhost:port")
-    host = f"[{parts.hostname}]" if ":" in parts.hostname else parts.hostname
+    host = f"[{name}]" if ":" in name else name
     default_port = 443 if parts.scheme == "https" else 80
     port = "" if parts.port in (None, default_port) else f":{parts.port}"
     return f"{parts.scheme}://{host}{port}"
@@ -149,7 +160,13 @@ class ServerHttp:
 
     def _request(self, method: str, path: str, *, data: bytes | None = None, session: str | None = None) -> _Request:
         headers = {"Authorization": f"Bearer {session}"} if session else {}
-        return _Request(self.session.request(method, self.origin + path, data=data, headers=headers), self.origin)
+        return _Request(self._send(method, path, data, headers), self.origin)
+
+    def _send(
+        self, method: str, path: str, data: bytes | None, headers: dict[str, str]
+    ) -> aiohttp.client._RequestContextManager:
+        # A redirect could lead to any host, inside our own network too.
+        return self.session.request(method, self.origin + path, data=data, headers=headers, allow_redirects=False)
 
     async def _json(
         self,
@@ -191,13 +208,29 @@ class _Request:
 
 
 async def _check(response: aiohttp.ClientResponse) -> bytes:
-    """The small body of a success; b"" is read lazily for blobs by the caller."""
-    if response.status < 400:
-        is_blob = response.content_type == "application/octet-stream"
-        return b"" if is_blob else await response.content.read(_ANSWER_BYTES_MAX)
-    raw = await response.content.read(65536)
+    """The small body of a success; b"" for a blob, which the caller reads."""
+    is_success = 200 <= response.status < 300
+    if is_success and response.content_type == "application/octet-stream":
+        return b""
+    raw = await _read_whole(response)
+    if is_success:
+        return raw
     try:
         refusal = msgspec.json.decode(raw, type=directory.Refusal)
     except (msgspec.MsgspecError, UnicodeDecodeError):
         raise Refused("internal", f"the server answered with status {response.status}") from None
     raise Refused(refusal.code, refusal.message, refusal.retry_after_ms)
+
+
+async def _read_whole(response: aiohttp.ClientResponse) -> bytes:
+    parts: list[bytes] = []
+    total = 0
+    try:
+        async for part in response.content.iter_chunked(65536):
+            total += len(part)
+            if total > _ANSWER_BYTES_MAX:
+                raise Refused("too_large", "the server's answer is too long")
+            parts.append(part)
+    except (aiohttp.ClientError, TimeoutError, OSError) as e:
+        raise ServerUnreachable(f"the server broke off: {e or type(e).__name__}") from e
+    return b"".join(parts)

@@ -28,7 +28,7 @@ from ringthrough.protocol import directory
 from ringthrough.protocol.errors import ProtocolError
 from ringthrough.protocol.frames import StreamId, Token
 
-from .errors import IdentityChanged, UnknownHandle
+from .errors import IdentityChanged, ServerUnreachable, UnknownHandle
 from .errors import Refused as RequestRefused
 from .http import ServerHttp, normalise_origin
 from .store import Store
@@ -174,13 +174,21 @@ class Directory:
         return Person(account_id, origin, handle, identity_key, devices)
 
     async def look_up(self, handle: str, origin: str) -> Person:
-        """The account that has this handle on this server now.
+        """The account that has this handle on this server now; the one we know while the server cannot be reached.
 
         Raises:
             UnknownHandle: nobody has it there.
+            IdentityChanged: another account, identity key or an older device list than before.
+            ServerUnreachable: and we have not met this person yet.
         """
         try:
             account = await self._http(origin).account_by_handle(handle)
+        except ServerUnreachable:
+            known = self._store.account_by_handle(origin, handle)
+            person = self.known(known) if known is not None else None
+            if person is None:
+                raise
+            return person
         except RequestRefused as e:
             if e.code == "not_found":
                 raise UnknownHandle(f"nobody on {origin} has the handle @{handle}") from None
@@ -236,24 +244,17 @@ class Directory:
                 try:
                     await self.refresh(e.credential.account_id, e.credential.origin)
                 except (RequestRefused, IdentityChanged, ProtocolError) as refusal:
+                    if isinstance(refusal, RequestRefused) and refusal.is_temporary:
+                        raise ServerUnreachable(f"no device list now: {refusal.code}") from refusal
                     log.warning("no sound device list for a member: %s", type(refusal).__name__)
 
     def _accept(self, account: directory.Account, origin: str) -> Person:
         devices = account.device_list.verify()
         if devices.account_id != account.account_id:
             raise IdentityChanged("the device list belongs to another account")
+        directory.check_handle(account.handle)
         with self._store.transaction():
-            row = self._store.account(account.account_id)
-            if row is not None:
-                pinned_origin, _, identity_key, version, payload, _ = row
-                if identity_key != devices.identity_key or pinned_origin != origin:
-                    raise IdentityChanged(
-                        f"the identity key of @{account.handle} has changed; compare safety numbers in person first"
-                    )
-                if devices.version < version or (
-                    devices.version == version and payload != account.device_list.payload
-                ):
-                    raise IdentityChanged(f"{origin} shows an older device list of @{account.handle} than before")
+            self._check_pins(account, devices, origin)
             self._store.put_account(
                 account.account_id,
                 origin,
@@ -264,6 +265,22 @@ class Directory:
                 account.device_list.signature,
             )
         return Person(account.account_id, origin, account.handle, devices.identity_key, devices)
+
+    def _check_pins(self, account: directory.Account, devices: directory.DeviceList, origin: str) -> None:
+        if self._store.account_by_handle(origin, account.handle) not in (None, account.account_id):
+            raise IdentityChanged(f"@{account.handle} is another account on {origin} than before")
+        row = self._store.account(account.account_id)
+        if row is None:
+            return
+        pinned_origin, handle, identity_key, version, payload, _ = row
+        if identity_key != devices.identity_key or pinned_origin != origin:
+            raise IdentityChanged(
+                f"the identity key of @{account.handle} has changed; compare safety numbers in person first"
+            )
+        if handle != account.handle:
+            raise IdentityChanged(f"{origin} shows @{handle} under the name @{account.handle}")
+        if devices.version < version or (devices.version == version and payload != account.device_list.payload):
+            raise IdentityChanged(f"{origin} shows an older device list of @{account.handle} than before")
 
 
 def safety_number(own_identity_key: bytes, other_identity_key: bytes) -> str:

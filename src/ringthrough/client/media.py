@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Protocol
@@ -11,10 +12,19 @@ from typing import Protocol
 from ringthrough.audio.opus import OpusEncoder
 from ringthrough.audio.pcm import FRAME_MS, FRAME_SAMPLES, Pcm, silence
 from ringthrough.audio.playout import Playout
-from ringthrough.e2ee.sframe import SFrameError, SFrameReceiver, SFrameSender, call_key, open_frame, seal_frame
+from ringthrough.e2ee.sframe import (
+    SFrameError,
+    SFrameReceiver,
+    SFrameSender,
+    UnknownKid,
+    call_key,
+    open_frame,
+    seal_frame,
+)
 from ringthrough.protocol.limits import PADDED_SIZES_BYTES
 
 from .conversation import Conversation
+from .errors import NotAMember
 
 log = logging.getLogger(__name__)
 
@@ -23,6 +33,8 @@ SIGNAL_KIND_MEDIA = b"\x01"
 FRAME_BODY_BYTES = PADDED_SIZES_BYTES[0] - len(SIGNAL_KIND_MEDIA)
 HEARD_NOTE_MS = 1000
 STALL_S = 0.005
+EARLY_FRAMES_MAX = 16
+"""Frames kept that were sealed for an epoch whose commit has not reached us yet: one second."""
 OLD_KEY_S = 10.0
 """How long frames of the epoch before are still opened after a commit (docs/spec/media.md)."""
 
@@ -142,12 +154,15 @@ class CallMedia:
         self._epoch = -1
         self._sender: SFrameSender | None = None
         self._arrived = asyncio.Event()
+        self._lost = asyncio.Event()
+        self._early: deque[bytes] = deque(maxlen=EARLY_FRAMES_MAX)
+        self._timers: list[asyncio.TimerHandle] = []
         self._noted_ms = float("-inf")
         self._started_ms = self._now_ms()
         self.stats = MediaStats()
 
     async def run(self) -> None:
-        """Talk and listen until cancelled."""
+        """Talk and listen until cancelled. Raises an ExceptionGroup when source, sink or membership fail."""
         self._take_new_keys()
         self._conversation.on_progress.append(self._take_new_keys)
         self._conversation.subscription.on_signal = self._on_signal
@@ -155,9 +170,17 @@ class CallMedia:
             async with asyncio.TaskGroup() as tasks:
                 tasks.create_task(self._talk(), name="talk")
                 tasks.create_task(self._listen(), name="listen")
+                tasks.create_task(self._watch(), name="watch")
         finally:
-            self._conversation.subscription.on_signal = None
+            for timer in self._timers:
+                timer.cancel()
+            if self._conversation.subscription.on_signal == self._on_signal:
+                self._conversation.subscription.on_signal = None
             self._conversation.on_progress.remove(self._take_new_keys)
+
+    async def _watch(self) -> None:
+        await self._lost.wait()
+        raise NotAMember("this device was removed from the conversation")
 
     async def _talk(self) -> None:
         pace: Pace | None = None
@@ -184,6 +207,10 @@ class CallMedia:
             return
         try:
             frame = open_frame(self._receiver, body[1:])
+        except UnknownKid:
+            self.stats.refused += 1
+            self._early.append(body)
+            return
         except SFrameError:
             self.stats.refused += 1
             return
@@ -214,17 +241,25 @@ class CallMedia:
 
     def _take_new_keys(self) -> None:
         """Seal with the newest epoch's key, open with any epoch's since the call began."""
-        context = self._conversation.context
+        context, before = self._conversation.context, self._epoch
+        if self._conversation.status == "left":
+            self._lost.set()
+            return
         own_leaf = self._conversation.group().own_leaf
-        for epoch, base_key in context.store.call_keys(self._call_id):
+        for epoch, base_key in context.store.call_keys(self._conversation.id, self._call_id):
             if epoch <= self._epoch:
                 continue
             self._epoch = epoch
             for old in self._receiver.kids:
-                self._loop.call_later(OLD_KEY_S, self._receiver.forget, old)
+                self._timers.append(self._loop.call_later(OLD_KEY_S, self._receiver.forget, old))
             self._receiver.add_key(call_key(base_key, self._peer_leaf, epoch))
             start = 0 if self._sender is None else self._sender.counter_next
             self._sender = SFrameSender(call_key(base_key, own_leaf, epoch), counter_start=start)
+        if self._epoch != before:
+            early, self._early = self._early, deque(maxlen=EARLY_FRAMES_MAX)
+            self.stats.refused -= len(early)
+            for body in early:
+                self._on_signal(body)
 
     def _now_ms(self) -> float:
         return self._loop.time() * 1000

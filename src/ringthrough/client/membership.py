@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Sequence
+from enum import Enum
 from typing import TYPE_CHECKING
 
 import msgspec
@@ -28,6 +29,8 @@ log = logging.getLogger(__name__)
 WELCOME_INLINE_BYTES_MAX = 8192
 """A larger Welcome is uploaded once as a blob instead of being copied into every inbox."""
 RETRY_S = 2.0
+CLAIMS_MAX = 64
+"""The directory cannot see that a key package has expired, and hands out the oldest first."""
 
 
 class Invitee(msgspec.Struct, array_like=True, frozen=True):
@@ -57,28 +60,50 @@ async def invitees_of(context: Context, person: Person) -> list[Invitee]:
         NoDeviceReachable: none of its devices has one that holds.
     """
     person = await context.directory.refresh(person.account_id, person.origin)
-    claimed = await context.http(person.origin).claim_key_packages(person.account_id)
     devices = {device.device_id: device for device in person.devices.devices}
-    invitees = []
-    for claim in claimed:
-        device = devices.get(claim.device_id)
-        if device is not None and _is_genuine(context, person, device, claim.key_package):
-            credential = Credential(person.account_id, device.device_id, person.origin).encode()
-            invitees.append(Invitee(credential, claim.key_package, person.origin, device.inbox, device.inbox_key))
-    if not invitees:
+    found: dict[bytes, Invitee] = {}
+    for _ in range(CLAIMS_MAX):
+        claimed = await context.http(person.origin).claim_key_packages(person.account_id)
+        expired = False
+        for claim in claimed:
+            device = devices.get(claim.device_id)
+            if device is None or device.device_id in found:
+                continue
+            state = _state_of(context, person, device, claim.key_package)
+            expired = expired or state is _Package.EXPIRED
+            if state is _Package.GENUINE:
+                credential = Credential(person.account_id, device.device_id, person.origin).encode()
+                found[device.device_id] = Invitee(
+                    credential, claim.key_package, person.origin, device.inbox, device.inbox_key
+                )
+        if not expired:
+            break
+    if not found:
         raise NoDeviceReachable(f"@{person.handle} has no device that can be invited now; try again later")
-    return invitees
+    return list(found.values())
 
 
-def _is_genuine(context: Context, person: Person, device: directory.Device, key_package: bytes) -> bool:
+class _Package(Enum):
+    GENUINE = "genuine"
+    EXPIRED = "expired"
+    FORGED = "forged"
+
+
+def _state_of(context: Context, person: Person, device: directory.Device, key_package: bytes) -> _Package:
     try:
         parsed = parse_key_package(key_package)
-        parsed.verify(context.now_s())
+        parsed.verify(None)
     except MlsError as e:
         log.warning("the directory gave an unusable key package: %s", type(e).__name__)
-        return False
+        return _Package.FORGED
     expected = Credential(person.account_id, device.device_id, person.origin).encode()
-    return (parsed.identity, parsed.signature_key) == (expected, device.signature_key)
+    if (parsed.identity, parsed.signature_key) != (expected, device.signature_key):
+        return _Package.FORGED
+    try:
+        parsed.verify(context.now_s())
+    except MlsError:
+        return _Package.EXPIRED
+    return _Package.GENUINE
 
 
 def deposit_invitations(context: Context, conversation: Conversation, pending: PendingCommit, from_seq: int) -> None:
@@ -94,18 +119,39 @@ async def deliver_invitations(context: Context) -> None:
     """Deliver what waits, again and again until cancelled."""
     while True:
         changed = context.changed
-        waiting = context.store.deposits()
-        refused = 0
-        for row in waiting:
-            try:
-                await _deliver(context, row)
-            except (ServerUnreachable, Refused, TimeoutError) as e:
-                refused += 1
-                log.info("an invitation waits: %s", type(e).__name__)
-        if refused:
-            await asyncio.sleep(RETRY_S)
-        elif not waiting:
+        by_server: dict[str, list[DepositRow]] = {}
+        for row in context.store.deposits():
+            by_server.setdefault(row.origin, []).append(row)
+        if not by_server:
             await changed.wait()
+            continue
+        # One server that cannot be reached must not keep those of another waiting.
+        done = await asyncio.gather(*(_deliver_all(context, rows) for rows in by_server.values()))
+        if not all(done):
+            await asyncio.sleep(RETRY_S)
+
+
+async def _deliver_all(context: Context, rows: Sequence[DepositRow]) -> bool:
+    """Deliver what one server is to get, in order; False when something has to be tried again."""
+    for row in rows:
+        try:
+            await _deliver(context, row)
+        except Refused as e:
+            if e.is_temporary or e.code == "bad_handle":
+                log.info("an invitation waits: %s", e.code)
+                return False
+            log.warning("an invitation cannot be delivered: %s", e.code)
+            _drop(context, row)
+        except (ServerUnreachable, TimeoutError) as e:
+            log.info("an invitation waits: %s", type(e).__name__)
+            return False
+    return True
+
+
+def _drop(context: Context, row: DepositRow) -> None:
+    with context.store.transaction():
+        context.store.drop_deposit(row.id)
+    context.notify()
 
 
 async def _deliver(context: Context, row: DepositRow) -> None:
@@ -123,9 +169,7 @@ async def _deliver(context: Context, row: DepositRow) -> None:
     async with asyncio.timeout(30):
         await connection.connected.wait()
     await connection.deposit(StreamId(row.inbox), record)
-    with context.store.transaction():
-        context.store.drop_deposit(row.id)
-    context.notify()
+    _drop(context, row)
 
 
 async def _welcome(context: Context, row: DepositRow, origin: str) -> bytes | BlobReference:

@@ -4,11 +4,14 @@ CREATE TABLE profile (
   value BLOB NOT NULL
 ) STRICT;
 
--- Private halves of the key packages we published; a row goes when its Welcome has been used.
+-- Private halves of our key packages; a row goes when its Welcome has been used, or at `expires_s`: the end of its
+-- lifetime, or for a last-resort one that another has replaced, when no Welcome for it can be under way any more.
 CREATE TABLE key_package (
   ref BLOB PRIMARY KEY,
   bundle BLOB NOT NULL,
-  last_resort INTEGER NOT NULL
+  last_resort INTEGER NOT NULL,
+  expires_s INTEGER NOT NULL,
+  published INTEGER NOT NULL
 ) STRICT;
 
 -- Accounts we have met, with the identity key pinned at first sight and their newest signed device list.
@@ -80,14 +83,21 @@ CREATE TABLE deposit (
   inbox_key BLOB NOT NULL
 ) STRICT;
 
+-- Inbox records that wait for a server to answer, or for a removal that we have not read yet.
+CREATE TABLE waiting_invitation (
+  id INTEGER PRIMARY KEY,
+  body BLOB NOT NULL,
+  expires_s INTEGER NOT NULL
+) STRICT;
+
 -- Media keys of calls under way, by epoch; rows go when the call ends.
 CREATE TABLE call_key (
+  conversation INTEGER NOT NULL REFERENCES conversation (id) ON DELETE CASCADE,
   call_id BLOB NOT NULL,
   epoch INTEGER NOT NULL,
-  conversation INTEGER NOT NULL REFERENCES conversation (id) ON DELETE CASCADE,
   base_key BLOB NOT NULL,
   expires_s INTEGER NOT NULL,
-  PRIMARY KEY (call_id, epoch)
+  PRIMARY KEY (conversation, call_id, epoch)
 ) STRICT;
 
 -- How far each named reader (the terminal, a bot) has dealt with the messages.

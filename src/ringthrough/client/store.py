@@ -17,7 +17,7 @@ from typing import Any, Literal, Self
 
 import apsw
 
-from .errors import NoAccount
+from .errors import NoAccount, StateUnreadable
 
 SCHEMA_VERSION = 1
 BUSY_TIMEOUT_MS = 20_000
@@ -94,17 +94,32 @@ class Store:
     """Opened local state. Methods that change something must run inside `transaction()`."""
 
     def __init__(self, path: Path) -> None:
+        """Open or make the file.
+
+        Raises:
+            StateUnreadable: it is no state file, or one of another version.
+            OSError: the folder cannot be written.
+        """
         path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
         os.close(os.open(path, os.O_CREAT | os.O_RDWR, 0o600))
         os.chmod(path, 0o600)
         self.path = path
         self._db = apsw.Connection(str(path))
-        self._db.set_busy_timeout(BUSY_TIMEOUT_MS)
-        self._run("PRAGMA journal_mode=WAL")
-        self._run("PRAGMA synchronous=FULL")
-        self._run("PRAGMA foreign_keys=ON")
-        self._run("PRAGMA secure_delete=ON")
-        self._migrate()
+        try:
+            self._db.set_busy_timeout(BUSY_TIMEOUT_MS)
+            self._run("PRAGMA journal_mode=WAL")
+            self._run("PRAGMA synchronous=FULL")
+            self._run("PRAGMA foreign_keys=ON")
+            self._run("PRAGMA secure_delete=ON")
+            self._migrate()
+        except apsw.NotADBError:
+            self._db.close()
+            raise StateUnreadable(
+                f"{path} is not a state file of ringthrough; choose another folder with --home"
+            ) from None
+        except BaseException:
+            self._db.close()
+            raise
 
     def close(self) -> None:
         """Close the file."""
@@ -122,10 +137,15 @@ class Store:
         self._run("BEGIN IMMEDIATE")
         try:
             yield
+            self._run("COMMIT")
         except BaseException:
-            self._run("ROLLBACK")
+            if self._db.in_transaction:  # SQLite itself may have rolled back, on a full disk for one
+                self._run("ROLLBACK")
             raise
-        self._run("COMMIT")
+
+    def data_version(self) -> int:
+        """Changes whenever another connection, such as another process, has changed the file."""
+        return int(self._run("PRAGMA data_version")[0][0])
 
     # -- profile ------------------------------------------------------------------------------------------------
 
@@ -148,13 +168,39 @@ class Store:
 
     # -- key packages -------------------------------------------------------------------------------------------
 
-    def add_key_package(self, ref: bytes, bundle: bytes, *, last_resort: bool) -> None:
-        """Keep the private half of a published key package."""
-        self._run("INSERT INTO key_package VALUES (?, ?, ?)", ref, bundle, int(last_resort))
+    def add_key_package(self, ref: bytes, bundle: bytes, *, last_resort: bool, expires_s: int) -> None:
+        """Keep the private half of a key package about to be published."""
+        self._run("INSERT INTO key_package VALUES (?, ?, ?, ?, 0)", ref, bundle, int(last_resort), expires_s)
 
     def key_packages(self) -> list[bytes]:
         """Every bundle we still hold."""
         return [bytes(r[0]) for r in self._run("SELECT bundle FROM key_package")]
+
+    def unpublished_key_packages(self) -> list[bytes]:
+        """One-time bundles that were made for a publication whose outcome is unknown, oldest first."""
+        return [
+            bytes(r[0])
+            for r in self._run(
+                "SELECT bundle FROM key_package WHERE published = 0 AND last_resort = 0 ORDER BY rowid"
+            )
+        ]
+
+    def mark_key_packages_published(self) -> None:
+        """Everything kept so far has reached the directory."""
+        self._run("UPDATE key_package SET published = 1 WHERE published = 0")
+
+    def retire_last_resorts(self, kept_ref: bytes, expires_s: int) -> None:
+        """Another last-resort key package took the place of the earlier ones; these open Welcomes still under way
+        until `expires_s`."""
+        self._run(
+            "UPDATE key_package SET expires_s = min(expires_s, ?) WHERE last_resort = 1 AND ref != ?",
+            expires_s,
+            kept_ref,
+        )
+
+    def prune_key_packages(self, now_s: int) -> None:
+        """Forget what has expired."""
+        self._run("DELETE FROM key_package WHERE expires_s < ?", now_s)
 
     def forget_key_package(self, ref: bytes) -> None:
         """Its Welcome was used; the last-resort one stays."""
@@ -169,6 +215,11 @@ class Store:
             account_id,
         )
         return rows[0] if rows else None
+
+    def account_by_handle(self, origin: str, handle: str) -> bytes | None:
+        """The id of the account that had this handle on this server when we met it."""
+        rows = self._run("SELECT account_id FROM account WHERE origin = ? AND handle = ?", origin, handle)
+        return bytes(rows[0][0]) if rows else None
 
     def put_account(
         self,
@@ -310,6 +361,14 @@ class Store:
             )
         ]
 
+    def refuse_unsent(self, conversation: int) -> None:
+        """We are no longer a member: what had not left never will."""
+        self._run(
+            "UPDATE message SET status = 'refused', body = NULL"
+            " WHERE conversation = ? AND status IN ('queued', 'sealed')",
+            conversation,
+        )
+
     def any_unsent(self, conversation: int, digests: Sequence[bytes]) -> bool:
         """Whether one of these records of ours is not in the log yet."""
         marks = ", ".join("?" * len(digests))
@@ -436,17 +495,40 @@ class Store:
         self._run("DELETE FROM deposit WHERE id = ?", deposit)
         self._run("DELETE FROM welcome WHERE id NOT IN (SELECT welcome FROM deposit)")
 
+    # -- invitations to us --------------------------------------------------------------------------------------
+
+    def keep_invitation(self, body: bytes, expires_s: int, at_most: int) -> None:
+        """Keep an inbox record that cannot be dealt with yet; beyond `at_most` the oldest go."""
+        self._run("INSERT INTO waiting_invitation (body, expires_s) VALUES (?, ?)", body, expires_s)
+        self._run(
+            "DELETE FROM waiting_invitation WHERE id NOT IN"
+            " (SELECT id FROM waiting_invitation ORDER BY id DESC LIMIT ?)",
+            at_most,
+        )
+
+    def waiting_invitations(self, now_s: int) -> list[tuple[int, bytes]]:
+        """(id, inbox record) of those that have not expired, oldest first."""
+        return self._run("SELECT id, body FROM waiting_invitation WHERE expires_s >= ? ORDER BY id", now_s)
+
+    def drop_invitation(self, invitation: int, *, expired_at_s: int = 0) -> None:
+        """It was dealt with; those that expired go with it."""
+        self._run("DELETE FROM waiting_invitation WHERE id = ? OR expires_s < ?", invitation, expired_at_s)
+
     # -- calls --------------------------------------------------------------------------------------------------
 
     def add_call_key(self, call_id: bytes, epoch: int, conversation: int, base_key: bytes, expires_s: int) -> None:
         """Keep a media key until the call is over; once expired, its rows of any call go."""
         self._run(
-            "INSERT OR IGNORE INTO call_key VALUES (?, ?, ?, ?, ?)", call_id, epoch, conversation, base_key, expires_s
+            "INSERT OR IGNORE INTO call_key VALUES (?, ?, ?, ?, ?)", conversation, call_id, epoch, base_key, expires_s
         )
 
-    def call_keys(self, call_id: bytes) -> list[tuple[int, bytes]]:
-        """(epoch, base key), oldest first."""
-        return self._run("SELECT epoch, base_key FROM call_key WHERE call_id = ? ORDER BY epoch", call_id)
+    def call_keys(self, conversation: int, call_id: bytes) -> list[tuple[int, bytes]]:
+        """(epoch, base key), oldest first. A call of the same id in another conversation is another call."""
+        return self._run(
+            "SELECT epoch, base_key FROM call_key WHERE conversation = ? AND call_id = ? ORDER BY epoch",
+            conversation,
+            call_id,
+        )
 
     def live_calls(self, conversation: int) -> list[tuple[bytes, int]]:
         """(call id, expires_s) of the calls whose keys we hold."""
@@ -454,9 +536,14 @@ class Store:
             "SELECT call_id, max(expires_s) FROM call_key WHERE conversation = ? GROUP BY call_id", conversation
         )
 
-    def drop_call_keys(self, call_id: bytes | None = None, *, expired_at_s: int = 0) -> None:
-        """Forget the keys of an ended call, and of all that expired."""
-        self._run("DELETE FROM call_key WHERE call_id = ? OR expires_s < ?", call_id, expired_at_s)
+    def drop_call_keys(self, conversation: int, call_ids: Sequence[bytes]) -> None:
+        """Forget the keys of an ended call."""
+        for call_id in call_ids:
+            self._run("DELETE FROM call_key WHERE conversation = ? AND call_id = ?", conversation, call_id)
+
+    def prune_call_keys(self, now_s: int) -> None:
+        """Forget the keys of calls whose end we never learned."""
+        self._run("DELETE FROM call_key WHERE expires_s < ?", now_s)
 
     # -----------------------------------------------------------------------------------------------------------
 
@@ -470,7 +557,9 @@ class Store:
                 self._run(resources.files("ringthrough.client").joinpath("schema.sql").read_text())
                 self._run(f"PRAGMA user_version={SCHEMA_VERSION}")
             elif version != SCHEMA_VERSION:
-                raise RuntimeError(f"{self.path} was written by another version ({version}) of ringthrough")
+                raise StateUnreadable(
+                    f"{self.path} was written by another version ({version}) of ringthrough; use that version"
+                )
 
 
 def _conversation(row: tuple[Any, ...]) -> ConversationRow:

@@ -68,6 +68,9 @@ class _Pending:
     answer: type[frames.ServerFrame]
     stream: StreamId | None = None
     from_seq: int = 0
+    handle: int = 0
+    is_void: bool = False
+    """The stream was closed after this OPEN had been sent: its answer opens nothing."""
 
 
 @dataclass
@@ -105,8 +108,10 @@ class Session:
     def close(self, stream: StreamId) -> tuple[int, bytes]:
         """Unsubscribe. Records still under way are dropped."""
         handle = self._handle(stream)
+        request = self._request(_Pending(frames.Closed, handle=handle))
         del self._streams[stream]
-        request = self._request(_Pending(frames.Closed))
+        for pending in self._pending.values():
+            pending.is_void = pending.is_void or pending.stream == stream
         return request, frames.encode(frames.Close(request, handle))
 
     def append(
@@ -205,13 +210,20 @@ class Session:
         if pending is None or type(frame) is not pending.answer:
             raise ProtocolError(ErrorCode.BAD_FRAME, f"an answer to request {frame.request}, which was never made")
         if isinstance(frame, frames.Opened):
-            assert pending.stream is not None
-            known = self._streams.get(pending.stream)
-            if known is not None and known.handle != frame.handle:
-                raise ProtocolError(ErrorCode.BAD_FRAME, "the server changed the handle of an open stream")
-            if self._by_handle.get(frame.handle, pending.stream) != pending.stream:
-                raise ProtocolError(ErrorCode.BAD_FRAME, "the server gave one handle to two streams")
-            if known is None:
-                self._streams[pending.stream] = _Stream(frame.handle, None, pending.from_seq)
-            self._by_handle[frame.handle] = pending.stream
+            self._opened(pending, frame)
+        elif isinstance(frame, frames.Closed):
+            self._by_handle.pop(pending.handle, None)
         return Answered(frame.request, frame)
+
+    def _opened(self, pending: _Pending, frame: frames.Opened) -> None:
+        assert pending.stream is not None, "OPEN names a stream"
+        known = self._streams.get(pending.stream)
+        if known is not None and known.handle != frame.handle and not pending.is_void:
+            raise ProtocolError(ErrorCode.BAD_FRAME, "the server changed the handle of an open stream")
+        if self._by_handle.get(frame.handle, pending.stream) != pending.stream:
+            raise ProtocolError(ErrorCode.BAD_FRAME, "the server gave one handle to two streams")
+        if pending.is_void:
+            return
+        if known is None:
+            self._streams[pending.stream] = _Stream(frame.handle, None, pending.from_seq)
+        self._by_handle[frame.handle] = pending.stream

@@ -63,8 +63,12 @@ def answer(call: Call) -> None:
 
 
 async def reply(client: Client, message: Message) -> None:
-    """Repeat a text; say what one is for anything else that a person sent."""
+    """Repeat a text; say what one is for anything else that a person sent. What is a reply itself stays without one,
+    or two of our kind in a group would talk for ever."""
+    if message.in_reply_to is not None or message.sender == client.context.identity.account_id:
+        return
+    conversation = client.conversation(message.conversation)
     if message.kind == "text":
-        await client.send_text(client.conversation(message.conversation), message.text)
+        await client.send_text(conversation, message.text, in_reply_to=message.message_id)
     elif message.kind in ("file", "unknown"):
-        await client.send_text(client.conversation(message.conversation), GREETING)
+        await client.send_text(conversation, GREETING, in_reply_to=message.message_id)
