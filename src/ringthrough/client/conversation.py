@@ -149,7 +149,7 @@ class Conversation:
         Raises:
             NotAMember: this device has been removed, or its capability is of no use any more.
         """
-        while not self._is_caught_up():
+        while self._end is not None or not self._is_caught_up():
             if self.status == "left":
                 raise NotAMember("this device was removed from the conversation")
             if self.is_cut_off:
@@ -480,7 +480,8 @@ class Conversation:
         next_hash = TokenHash(pending.next_token_hash)
         connected = self.connection.generation
         await self.connection.append(self.stream, (pending.body,), pending.epoch, next_hash)
-        await self._until(lambda: self.context.store.pending_commit(self.id) is None, connected)
+        # The next commit may take its place in the same moment.
+        await self._until(lambda: self.context.store.pending_commit(self.id) != pending, connected)
 
     # -- the stream ----------------------------------------------------------------------------------------------
 
