@@ -115,3 +115,19 @@ async def soon(work: Awaitable[object], timeout_s: float = WAIT_S) -> object:
 def texts(client: Client) -> list[str]:
     """What a device shows, in its order."""
     return [m.text for m in client.messages() if m.kind == "text"]
+
+
+async def shown(client: Client, expected: list[str]) -> None:
+    """Wait until a device shows exactly these texts."""
+    await until(lambda: len(texts(client)) >= len(expected), client)
+    assert texts(client) == expected
+
+
+async def shown_many(client: Client, count: int) -> None:
+    """Wait until a device shows so many texts."""
+    await until(lambda: len(texts(client)) >= count, client)
+
+
+async def joined(client: Client) -> None:
+    """Wait until a device is in a conversation."""
+    await until(lambda: bool(client.conversations()), client)

@@ -7,25 +7,32 @@ import asyncio
 import pytest
 
 from ringthrough.client import conversation as conversation_module
-from ringthrough.client.client import Client, online
-from ringthrough.client.conversation import Conversation
-from ringthrough.client.errors import ClientError, ConversationFailed, NotAMember, Refused, ServerUnreachable, TooLarge
 from ringthrough.client.account import state_path
+from ringthrough.client.client import Client, online
 from ringthrough.client.connection import Subscription
-from ringthrough.client.conversation import stream_token
+from ringthrough.client.conversation import Conversation, stream_token
+from ringthrough.client.errors import (
+    ClientError,
+    ConversationFailed,
+    NotAMember,
+    Refused,
+    ServerUnreachable,
+    TooLarge,
+)
 from ringthrough.client.store import Store
 from ringthrough.e2ee import content as mimi
+from ringthrough.e2ee.content.limits import CONTENT_BYTES_MAX
 from ringthrough.protocol import limits
 from ringthrough.protocol.frames import Right, StreamId
 
-from .conftest import WAIT_S, World, soon, texts, until
+from .conftest import WAIT_S, World, joined, shown, shown_many, soon, texts, until
 
 
 async def pair(world: World) -> tuple[Client, Client, Conversation]:
     alice, bob = await world.person("alice"), await world.person("bob")
     conversation = await alice.conversation_with("@bob")
     await soon(alice.delivered())
-    await until(lambda: bool(bob.conversations()), bob)
+    await joined(bob)
     return alice, bob, conversation
 
 
@@ -34,7 +41,7 @@ async def test_a_burst_arrives_once_and_in_order(world: World) -> None:
     sent = [str(n) for n in range(200)]
     local = await alice.send_texts(conversation, sent)
     await soon(conversation.sent(local[-1]))
-    await until(lambda: len(texts(bob)) >= 200, bob)
+    await shown_many(bob, 200)
     assert texts(bob) == sent
     seqs = [m.seq for m in alice.messages() if m.seq is not None]
     assert seqs == sorted(set(seqs))
@@ -43,9 +50,9 @@ async def test_a_burst_arrives_once_and_in_order(world: World) -> None:
 
 async def test_the_largest_message_passes_and_a_larger_one_is_refused(world: World) -> None:
     alice, bob, conversation = await pair(world)
-    text = "x" * (conversation_module.CONTENT_BYTES_MAX - 120)
+    text = "x" * (CONTENT_BYTES_MAX - 120)
     await soon(conversation.sent(await alice.send_text(conversation, text)))
-    await until(lambda: texts(bob) == [text], bob)
+    await shown(bob, [text])
     with pytest.raises(TooLarge):
         await alice.send_text(conversation, "x" * limits.RECORD_BYTES_MAX)
     assert texts(alice) == [text]
@@ -59,7 +66,7 @@ async def test_what_is_sent_offline_leaves_later(world: World) -> None:
     local = await alice.send_text(await soon(alice.conversation_with("@bob")), "later")  # type: ignore[arg-type]
     await world.start_server(port)
     await soon(conversation.sent(local))
-    await until(lambda: texts(bob) == ["later"], bob)
+    await shown(bob, ["later"])
 
 
 async def test_an_answer_that_was_lost_leads_to_the_same_bytes_again(
@@ -89,7 +96,7 @@ async def test_an_answer_that_was_lost_leads_to_the_same_bytes_again(
             await asyncio.sleep(0)
     await drop_connection(conversation)
     await soon(conversation.sent(await alice.send_text(conversation, "twice")))
-    await until(lambda: len(texts(bob)) >= 2, bob)
+    await shown_many(bob, 2)
     assert bodies[0] == bodies[1]
     assert texts(bob) == ["once", "twice"]
     assert texts(alice) == ["once", "twice"]
@@ -113,11 +120,11 @@ async def test_the_connection_drops_in_a_burst(world: World) -> None:
     sent = [str(n) for n in range(300)]
     local = await alice.send_texts(conversation, sent)
     for waited in (40, 150):
-        await until(lambda: len(texts(bob)) >= waited, bob)
+        await shown_many(bob, waited)
         await drop_connection(conversation)
         await drop_connection(bob.conversations()[0])
     await soon(conversation.sent(local[-1]))
-    await until(lambda: len(texts(bob)) >= 300, bob)
+    await shown_many(bob, 300)
     assert texts(bob) == sent
 
 
@@ -125,10 +132,10 @@ async def test_the_server_restarts_in_a_burst(world: World) -> None:
     alice, bob, conversation = await pair(world)
     sent = [str(n) for n in range(200)]
     local = await alice.send_texts(conversation, sent)
-    await until(lambda: len(texts(bob)) >= 30, bob)
+    await shown_many(bob, 30)
     await world.restart_server()
     await soon(conversation.sent(local[-1]))
-    await until(lambda: len(texts(bob)) >= 200, bob)
+    await shown_many(bob, 200)
     assert texts(bob) == sent
 
 
@@ -136,7 +143,7 @@ async def three(world: World) -> tuple[Client, Client, Client]:
     alice, bob, carol = [await world.person(name) for name in ("alice", "bob", "carol")]
     await soon(alice.create_group("tea", ["@bob", "@carol"]))
     for client in (bob, carol):
-        await until(lambda: bool(client.conversations()), client)
+        await joined(client)
     return alice, bob, carol
 
 
@@ -154,7 +161,7 @@ async def test_two_commits_at_once_both_come_true(world: World) -> None:
     for client in (alice, bob):
         await soon(client.delivered())
     late = await world.online("dave")
-    await until(lambda: bool(late.conversations()), late)
+    await joined(late)
     await soon(alice.find_group("tea").sent(await alice.send_text(tea[0], "welcome")))
     await until(lambda: "welcome" in texts(late), late)
 
@@ -167,8 +174,8 @@ async def test_messages_of_many_cross_with_commits(world: World) -> None:
     await soon(alice.add(alice.find_group("tea"), ["@dave"]))
     await soon(bob.remove(bob.find_group("tea"), ["@dave"]))
     for client in (alice, bob, carol):
-        await until(lambda: len([t for t in texts(client)]) >= 180, client)
-        await until(lambda: not client.context.store.unsent(client.find_group("tea").id, 1), client)
+        await shown_many(client, 180)
+        await soon(client.find_group("tea").sent(client.messages()[-1].id))
     in_log_order = [
         [m.text for m in sorted(client.messages(), key=lambda m: m.seq or 0)] for client in (alice, bob, carol)
     ]
@@ -184,7 +191,7 @@ async def test_a_removed_member_reads_nothing_more(world: World) -> None:
     old_token = stream_token(his.group())
     await soon(alice.remove(tea, ["@bob"]))
     await soon(tea.sent(await alice.send_text(tea, "he is gone")))
-    await until(lambda: texts(carol) == ["he is gone"], carol)
+    await shown(carol, ["he is gone"])
     await until(lambda: his.status == "left", bob)
     assert texts(bob) == []
     with pytest.raises(NotAMember):
@@ -222,7 +229,7 @@ async def test_a_removed_member_can_be_invited_again(world: World) -> None:
     alice, bob, carol = await three(world)
     tea, his = alice.find_group("tea"), bob.find_group("tea")
     await soon(tea.sent(await alice.send_text(tea, "before")))
-    await until(lambda: texts(bob) == ["before"], bob)
+    await shown(bob, ["before"])
     await soon(alice.remove(tea, ["@bob"]))
     await until(lambda: his.status == "left", bob)
     await soon(tea.sent(await alice.send_text(tea, "without him")))
@@ -245,7 +252,7 @@ async def test_removed_and_invited_again_while_away(world: World) -> None:
     await soon(alice.delivered())
     await soon(tea.sent(await alice.send_text(tea, "after")))
     bob = await world.online("bob")
-    await until(lambda: texts(bob) == ["after"], bob)
+    await shown(bob, ["after"])
     his = bob.conversation(number)
     await soon(his.sent(await bob.send_text(his, "back")))
     await until(lambda: "back" in texts(alice), alice)
@@ -290,7 +297,8 @@ async def test_a_record_repeated_by_the_server_is_shown_once(world: World) -> No
 async def test_a_refused_append_is_made_again(world: World, monkeypatch: pytest.MonkeyPatch, code: str) -> None:
     monkeypatch.setattr(conversation_module, "RETRY_S", 0.01)
     alice, bob, conversation = await pair(world)
-    append, refused = conversation.connection.append, []
+    append = conversation.connection.append
+    refused: list[object] = []
 
     async def refuse_twice(*arguments: object) -> int:
         if len(refused) < 2:
@@ -301,7 +309,7 @@ async def test_a_refused_append_is_made_again(world: World, monkeypatch: pytest.
     monkeypatch.setattr(conversation.connection, "append", refuse_twice)
     await soon(conversation.sent(await alice.send_text(conversation, "one")))
     await soon(conversation.sent(await alice.send_text(conversation, "two")))
-    await until(lambda: len(texts(bob)) >= 2, bob)
+    await shown_many(bob, 2)
     assert texts(bob) == ["one", "two"]
     assert len(refused) == 2
 
@@ -337,7 +345,7 @@ async def test_whoever_waits_learns_that_the_client_was_closed(world: World) -> 
 
 
 async def test_renewed_keys_make_an_old_state_worthless(world: World) -> None:
-    alice, bob, conversation = await pair(world)
+    _, bob, conversation = await pair(world)
     before = conversation.group().epoch
     await soon(conversation.renew_keys())
     assert conversation.group().epoch == before + 1
@@ -373,7 +381,7 @@ async def test_death_while_sending(world: World, monkeypatch: pytest.MonkeyPatch
     await world.crash(alice)
     alice = await world.online("alice")
     await soon(alice.conversation(conversation.id).sent(second))
-    await until(lambda: len(texts(bob)) >= 2, bob)
+    await shown_many(bob, 2)
     assert texts(bob) == ["first", "second"]
     assert texts(alice) == ["first", "second"]
 
@@ -418,10 +426,10 @@ async def test_death_while_committing(world: World, monkeypatch: pytest.MonkeyPa
     await soon(alice.add(tea, ["@dave", "@erin"]))
     await soon(alice.delivered())
     dave = await world.online("dave")
-    await until(lambda: bool(dave.conversations()), dave)
+    await joined(dave)
     await soon(tea.sent(await alice.send_text(tea, "hello all")))
     for client in (bob, carol, dave):
-        await until(lambda: texts(client) == ["hello all"], client)
+        await shown(client, ["hello all"])
         assert len(client.find_group("tea").members()) == 5
 
 

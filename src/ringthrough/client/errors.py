@@ -5,6 +5,17 @@ from __future__ import annotations
 from ringthrough.protocol.errors import ErrorCode
 
 
+_TEMPORARY = frozenset(
+    {
+        ErrorCode.RATE_LIMITED,
+        ErrorCode.UNAVAILABLE,
+        ErrorCode.INTERNAL,
+        ErrorCode.TOO_MANY,
+        ErrorCode.BAD_HANDLE,  # the stream was closed meanwhile, and is opened again by and by
+    }
+)
+
+
 class ClientError(Exception):
     """Base of everything the SDK raises on purpose."""
 
@@ -30,7 +41,7 @@ class Refused(ClientError):
     @property
     def is_temporary(self) -> bool:
         """The same request may pass later."""
-        return self.code in (ErrorCode.RATE_LIMITED, ErrorCode.UNAVAILABLE, ErrorCode.INTERNAL, ErrorCode.TOO_MANY)
+        return self.code in _TEMPORARY
 
 
 class UnknownHandle(ClientError):

@@ -137,7 +137,7 @@ async def _deliver_all(context: Context, rows: Sequence[DepositRow]) -> bool:
         try:
             await _deliver(context, row)
         except Refused as e:
-            if e.is_temporary or e.code == "bad_handle":
+            if e.is_temporary:
                 log.info("an invitation waits: %s", e.code)
                 return False
             log.warning("an invitation cannot be delivered: %s", e.code)

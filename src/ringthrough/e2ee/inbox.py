@@ -10,6 +10,8 @@ from dataclasses import dataclass
 
 import cbor2
 
+from .content.cbor import decode_deterministic
+from .content.errors import ContentError
 from .mls import CIPHER_SUITE_DEFAULT, MlsError
 from .mls.hpke import hpke_open, hpke_seal
 
@@ -101,19 +103,23 @@ def open_invitation(record: bytes, inbox_private_key: bytes, inbox: bytes) -> In
     if length > len(padded) - 4:
         raise InboxError("wrong length inside the seal")
     try:
-        fields = cbor2.loads(padded[4 : 4 + length])
-    except (cbor2.CBORError, ValueError, TypeError, RecursionError, OverflowError) as e:
-        raise InboxError("not CBOR inside the seal") from e
+        fields = decode_deterministic(padded[4 : 4 + length])
+    except ContentError as e:
+        raise InboxError("not deterministic CBOR inside the seal") from e
     return _invitation(fields)
 
 
 def _invitation(fields: object) -> Invitation:
     match fields:
-        case [1, 1, str(origin), bytes(stream), int(from_seq), bool(is_direct), str(title), welcome]:
-            pass
+        case [version, kind, str(origin), bytes(stream), int(from_seq), bool(is_direct), str(title), welcome]:
+            numbers = [version, kind, from_seq]
         case _:
             raise InboxError("unknown kind or version of inbox record")
-    if len(stream) != 16 or from_seq < 0 or len(origin) > ORIGIN_CHARS_MAX or len(title) > TITLE_CHARS_MAX:
+    if any(isinstance(number, bool) for number in numbers) or numbers[:2] != [_VERSION, _INVITATION_KIND]:
+        raise InboxError("unknown kind or version of inbox record")
+    if not 0 <= from_seq < 1 << 63:
+        raise InboxError("a seq has at most 63 bits")
+    if len(stream) != 16 or len(origin) > ORIGIN_CHARS_MAX or len(title) > TITLE_CHARS_MAX:
         raise InboxError("a field of the invitation is out of bounds")
     match welcome:
         case bytes():
