@@ -461,7 +461,7 @@ async def test_back_off_grows_and_starts_afresh_after_a_steady_connection(
         await socket.close()
 
     fake.serves = [leave]
-    monkeypatch.setattr(connection_module.asyncio, "sleep", note)
+    monkeypatch.setattr("ringthrough.client.connection.asyncio.sleep", note)
     connect(fake.url)
     await soon(enough.wait())
     assert pauses[0] <= 0.0015 < pauses[3]

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from ringthrough.protocol.errors import ErrorCode
 
-
 _TEMPORARY = frozenset(
     {
         ErrorCode.RATE_LIMITED,

@@ -1,0 +1,407 @@
+"""Calls between devices: signalling, sound, changes of the membership, failures."""
+
+from __future__ import annotations
+
+import asyncio
+
+import numpy as np
+import pytest
+
+from ringthrough.audio.pcm import FRAME_SAMPLES, Pcm
+from ringthrough.client.calls import Call
+from ringthrough.client.client import Client
+from ringthrough.client.conversation import Conversation
+from ringthrough.client.errors import CallFailed
+from ringthrough.client.media import FRAME_BODY_BYTES, SIGNAL_KIND_MEDIA, CallMedia, NullSink, PcmSource, SilentSource
+from ringthrough.e2ee import content as mimi
+from ringthrough.e2ee.sframe import SFrameError, SFrameReceiver, SFrameSender, call_key, open_frame, seal_frame
+from ringthrough.protocol.calls import EndReason
+from ringthrough.protocol.limits import PADDED_SIZES_BYTES
+
+from .conftest import WAIT_S, World, joined, soon, until
+
+
+class Recorder:
+    """A loudspeaker that keeps what it plays, and can wait for it."""
+
+    def __init__(self) -> None:
+        self.frames: list[Pcm] = []
+        self._more = asyncio.Event()
+
+    def write(self, frame: Pcm) -> None:
+        self.frames.append(frame)
+        self._more.set()
+
+    @property
+    def loudest(self) -> int:
+        return max((int(np.abs(frame).max()) for frame in self.frames), default=0)
+
+    async def hears(self, amplitude: int = 2000, frames: int = 3) -> None:
+        """Wait for so many loud frames from now on."""
+        start = len(self.frames)
+        async with asyncio.timeout(WAIT_S):
+            while sum(int(np.abs(f).max()) > amplitude for f in self.frames[start:]) < frames:
+                self._more.clear()
+                await self._more.wait()
+
+
+class Tone:
+    """A microphone into which somebody sings for ever."""
+
+    def __init__(self) -> None:
+        seconds = np.arange(16_000 * 60) / 16_000
+        self._source = PcmSource((8000 * np.sin(2 * np.pi * 330 * seconds)).astype(np.int16))
+
+    async def read(self) -> Pcm | None:
+        return await self._source.read()
+
+
+class Broken:
+    """A microphone that was pulled out."""
+
+    async def read(self) -> Pcm | None:
+        raise OSError("unplugged")
+
+
+def rings(client: Client) -> asyncio.Future[Call]:
+    """The next call that rings on this device."""
+    ringing: asyncio.Future[Call] = asyncio.get_running_loop().create_future()
+    client.calls.ring = lambda call: None if ringing.done() else ringing.set_result(call)
+    return ringing
+
+
+async def pair(world: World) -> tuple[Client, Client, Conversation]:
+    alice, bob = await world.person("alice"), await world.person("bob")
+    conversation = await alice.conversation_with("@bob")
+    await joined(bob)
+    await soon(conversation.caught_up())
+    return alice, bob, conversation
+
+
+async def call_of(ringing: asyncio.Future[Call]) -> Call:
+    async with asyncio.timeout(WAIT_S):
+        return await ringing
+
+
+async def ended(call: Call) -> EndReason:
+    async with asyncio.timeout(WAIT_S):
+        return await asyncio.shield(call.ended)
+
+
+async def talking(world: World) -> tuple[Client, Client, Call, Call, Recorder, Recorder]:
+    """Alice has called Bob, and each hears the other."""
+    alice, bob, conversation = await pair(world)
+    ringing = rings(bob)
+    at_alice, at_bob = Recorder(), Recorder()
+    call = alice.calls.place(conversation, Tone(), at_alice)
+    his = await call_of(ringing)
+    his.answer(Tone(), at_bob)
+    await at_bob.hears()
+    await at_alice.hears()
+    return alice, bob, call, his, at_alice, at_bob
+
+
+async def test_both_hear_each_other_and_either_may_hang_up(world: World) -> None:
+    alice, bob, call, his, _, at_bob = await talking(world)
+    assert call.rings_there.is_set()
+    assert his.caller is not None
+    assert bob.name_of(his.caller.account_id) == "@alice"
+    call.hang_up()
+    assert await ended(call) is EndReason.HUNG_UP
+    assert await ended(his) is EndReason.REMOTE_HUNG_UP
+    assert his.stats.refused == 0
+    assert his.stats.received > 0
+    count = len(at_bob.frames)
+    # And the other way round, with the same devices.
+    ringing = rings(bob)
+    again = alice.calls.place(call.conversation, Tone(), NullSink())
+    his = await call_of(ringing)
+    his.answer(Tone(), at_bob)
+    await at_bob.hears()
+    assert len(at_bob.frames) > count
+    his.hang_up()
+    assert await ended(his) is EndReason.HUNG_UP
+    assert await ended(again) is EndReason.REMOTE_HUNG_UP
+
+
+async def test_after_the_call_nothing_runs_and_no_key_is_left(world: World) -> None:
+    alice, bob, call, his, _, _ = await talking(world)
+    call.hang_up()
+    await ended(call)
+    await ended(his)
+    await soon(alice.calls.settled())
+    assert alice.calls._media is not None
+    assert bob.calls._media is not None
+    await soon(asyncio.gather(alice.calls._media, bob.calls._media, return_exceptions=True))
+    assert not [t for t in asyncio.all_tasks() if t.get_name() in ("call media", "talk", "listen", "watch")]
+    for client in (alice, bob):
+        store = client.context.store
+        assert store.live_calls(client.conversations()[0].id) == []
+        assert client.conversations()[0].subscription.on_signal is None
+        assert client.conversations()[0].on_progress == []
+
+
+async def test_declined(world: World) -> None:
+    alice, bob, conversation = await pair(world)
+    ringing = rings(bob)
+    call = alice.calls.place(conversation, SilentSource(), NullSink())
+    his = await call_of(ringing)
+    his.decline()
+    assert await ended(call) is EndReason.DECLINED
+    assert await ended(his) is EndReason.DECLINED
+    assert not call.answered.is_set()
+
+
+async def test_busy(world: World) -> None:
+    alice, _, call, _, _, _ = await talking(world)
+    carol = await world.person("carol")
+    with_bob = await carol.conversation_with("@bob")
+    second = carol.calls.place(with_bob, SilentSource(), NullSink())
+    assert await ended(second) is EndReason.BUSY
+    assert not call.ended.done()
+    with pytest.raises(CallFailed):
+        alice.calls.place(call.conversation, SilentSource(), NullSink())
+
+
+async def test_given_up_is_missed_there(world: World) -> None:
+    alice, bob, conversation = await pair(world)
+    ringing, missed = rings(bob), asyncio.Event()
+    bob.calls.missed = lambda call: missed.set()
+    call = alice.calls.place(conversation, SilentSource(), NullSink())
+    his = await call_of(ringing)
+    call.hang_up()
+    assert await ended(his) is EndReason.MISSED
+    await soon(missed.wait())
+    assert await ended(call) is EndReason.HUNG_UP
+
+
+async def test_unanswered_after_a_minute(world: World) -> None:
+    alice, bob, conversation = await pair(world)
+    ringing = rings(bob)
+    call = alice.calls.place(conversation, SilentSource(), NullSink())
+    his = await call_of(ringing)
+    await soon(call.rings_there.wait())
+    world.now_s += 59
+    alice.calls.tick()
+    assert not call.ended.done()
+    world.now_s += 1.5
+    alice.calls.tick()
+    assert await ended(call) is EndReason.UNANSWERED
+    assert await ended(his) is EndReason.MISSED
+
+
+async def test_an_offer_found_later_is_a_missed_call(world: World) -> None:
+    alice, bob, conversation = await pair(world)
+    await world.offline(bob)
+    call = alice.calls.place(conversation, SilentSource(), NullSink())
+    await soon(alice.calls.settled())
+    world.now_s += 120
+    alice.calls.tick()
+    assert await ended(call) is EndReason.UNANSWERED
+    bob = Client.open(world.home("bob"), clock=world.clock)
+    missed: asyncio.Future[Call] = asyncio.get_running_loop().create_future()
+    bob.calls.ring = lambda call: pytest.fail("a call of long ago rings")
+    bob.calls.missed = missed.set_result
+    await bob.__aenter__()
+    world.clients.append(bob)
+    late = await call_of(missed)
+    assert await ended(late) is EndReason.EXPIRED_OFFER
+    assert bob.messages()[0].kind == "call"
+
+
+async def test_silence_of_twenty_seconds_ends_the_call(world: World) -> None:
+    alice, _, call, his, _, _ = await talking(world)
+    his.conversation.subscription.on_signal = None
+    call.conversation.subscription.on_signal = None
+    world.now_s += 25
+    alice.calls.tick()
+    assert await ended(call) is EndReason.NO_AUDIO
+    assert await ended(his) is EndReason.NO_AUDIO
+
+
+async def test_a_broken_microphone_ends_the_call_as_failed(world: World) -> None:
+    alice, bob, conversation = await pair(world)
+    ringing = rings(bob)
+    call = alice.calls.place(conversation, Broken(), NullSink())
+    his = await call_of(ringing)
+    his.answer(SilentSource(), NullSink())
+    assert await ended(call) is EndReason.FAILED
+    assert await ended(his) is EndReason.FAILED
+
+
+async def test_a_call_ends_when_its_client_closes(world: World) -> None:
+    alice, _, call, _, _, _ = await talking(world)
+    await world.offline(alice)
+    assert await ended(call) is EndReason.FAILED
+
+
+async def group_call(world: World) -> tuple[list[Client], Call, Call, Recorder]:
+    """Alice has called a group of three and Bob has answered."""
+    clients = [await world.person(name) for name in ("alice", "bob", "carol")]
+    alice, bob, carol = clients
+    tea = await alice.create_group("tea", ["@bob", "@carol"])
+    for client in (bob, carol):
+        await joined(client)
+    ringing, also = rings(bob), rings(carol)
+    call = alice.calls.place(tea, Tone(), NullSink())
+    his, hers = await call_of(ringing), await call_of(also)
+    at_bob = Recorder()
+    his.answer(Tone(), at_bob)
+    assert await ended(hers) is EndReason.ANSWERED_ELSEWHERE
+    await at_bob.hears()
+    return clients, call, his, at_bob
+
+
+async def test_in_a_group_the_first_answer_takes_the_call(world: World) -> None:
+    _, call, his, _ = await group_call(world)
+    assert not call.ended.done()
+    call.hang_up()
+    assert await ended(his) is EndReason.REMOTE_HUNG_UP
+
+
+@pytest.mark.promise("CANNOT-SNOOP-AFTER")
+async def test_a_change_of_members_changes_the_key_without_a_gap(world: World) -> None:
+    (alice, bob, carol), call, his, at_bob = await group_call(world)
+    tea = alice.find_group("tea")
+    await world.account("dave")
+    hers, his_tea = carol.find_group("tea"), bob.find_group("tea")
+    epoch, key_she_knew = alice.context.store.call_keys(tea.id, call.call_id)[0]
+    at_carol: list[bytes] = []
+    hers.subscription.on_signal = at_carol.append
+    await soon(alice.remove(tea, ["@carol"]))
+    await until(lambda: hers.status == "left", carol)
+    at_carol.clear()
+    on_wire: list[bytes] = []
+    play = his_tea.subscription.on_signal
+    assert play is not None
+
+    def tap(body: bytes) -> None:
+        on_wire.append(body)
+        play(body)
+
+    his_tea.subscription.on_signal = tap
+    snoop = SFrameReceiver(call_key(key_she_knew, tea.group().own_leaf, epoch))
+    epoch = tea.group().epoch
+    await until(lambda: bob.find_group("tea").group().epoch == epoch, bob)
+    await at_bob.hears(frames=10)
+    await soon(alice.add(tea, ["@dave"]))
+    await at_bob.hears(frames=10)
+    assert not call.ended.done()
+    mine = [key for _, key in alice.context.store.call_keys(tea.id, call.call_id)]
+    theirs = [key for _, key in bob.context.store.call_keys(bob.find_group("tea").id, call.call_id)]
+    assert mine == theirs
+    assert len(mine) == 3
+    assert at_carol == [], "the server sends her nothing"
+    assert len(on_wire) >= 20
+    for body in on_wire:
+        with pytest.raises(SFrameError):
+            open_frame(snoop, body[1:])
+    assert his.stats.concealed <= 6, his.stats
+    assert his.stats.refused == 0, his.stats
+
+
+async def test_a_member_removed_while_talking_is_out_of_the_call(world: World) -> None:
+    (alice, bob, _), _, his, _ = await group_call(world)
+    await soon(alice.remove(alice.find_group("tea"), ["@bob"]))
+    await until(lambda: bob.conversations()[0].status == "left", bob)
+    assert await ended(his) is EndReason.FAILED
+
+
+async def test_a_short_loss_of_the_connection_is_survived(world: World) -> None:
+    alice, bob, call, his, at_alice, at_bob = await talking(world)
+    generation = alice.context.connection(world.url).generation
+    await world.restart_server()
+    await at_bob.hears(frames=10)
+    await at_alice.hears(frames=10)
+    assert alice.context.connection(world.url).generation > generation
+    assert not call.ended.done()
+    call.hang_up()
+    assert await ended(his) is EndReason.REMOTE_HUNG_UP
+    assert bob.calls._machine is None
+
+
+class Line:
+    """Media of one side, without the other: frames are handed to it by the test."""
+
+    def __init__(self, client: Client, conversation: Conversation, peer_leaf: int) -> None:
+        self.call_id = bytes(16)
+        self.conversation = conversation
+        self.group = conversation.group()
+        with client.context.store.transaction():
+            client.context.store.add_call_key(self.call_id, self.group.epoch, conversation.id, b"k" * 32, 2**40)
+        self.media = CallMedia(conversation, self.call_id, peer_leaf, SilentSource(), NullSink(), heard=lambda: None)
+        self.media._take_new_keys()
+
+    def sender(self, leaf: int, base_key: bytes = b"k" * 32, epoch: int | None = None) -> SFrameSender:
+        return SFrameSender(call_key(base_key, leaf, self.group.epoch if epoch is None else epoch))
+
+    def hears(self, sender: SFrameSender) -> bytes:
+        frame = SIGNAL_KIND_MEDIA + seal_frame(sender, b"\xf8" * 40, FRAME_BODY_BYTES)
+        assert len(frame) == PADDED_SIZES_BYTES[0]
+        self.media._on_signal(frame)
+        return frame
+
+
+@pytest.mark.promise("CANNOT-FORGE")
+async def test_forged_replayed_and_reflected_frames_are_refused_and_counted(world: World) -> None:
+    alice, _, conversation = await pair(world)
+    line = Line(alice, conversation, peer_leaf=1)
+    stats = line.media.stats
+    frame = line.hears(line.sender(1))
+    assert (stats.received, stats.refused) == (1, 0)
+    line.media._on_signal(frame)
+    assert (stats.received, stats.refused) == (1, 1), "a replay"
+    line.hears(line.sender(1, base_key=b"x" * 32))
+    assert stats.refused == 2, "sealed with another key"
+    line.hears(line.sender(0))
+    assert stats.refused == 3, "our own frame, sent back by the server"
+    line.hears(line.sender(2))
+    assert stats.refused == 4, "another member's"
+    for at in range(1, len(frame), 11):
+        damaged = bytearray(frame)
+        damaged[at] ^= 4
+        line.media._on_signal(bytes(damaged))
+    assert stats.received == 1
+    line.media._on_signal(b"")
+    line.media._on_signal(b"\x07" + frame[1:])
+    assert stats.received == 1
+
+
+@pytest.mark.promise("CANNOT-SNOOP-AFTER")
+async def test_frames_of_an_epoch_to_come_wait_for_its_key(world: World) -> None:
+    alice, _, conversation = await pair(world)
+    line = Line(alice, conversation, peer_leaf=1)
+    sender = line.sender(1, base_key=b"n" * 32, epoch=line.group.epoch + 1)
+    for _ in range(3):
+        line.hears(sender)
+    assert line.media.stats.received == 0
+    with alice.context.store.transaction():
+        alice.context.store.add_call_key(line.call_id, line.group.epoch + 1, conversation.id, b"n" * 32, 2**40)
+    line.media._take_new_keys()
+    assert (line.media.stats.received, line.media.stats.refused) == (3, 0)
+
+
+async def test_an_offer_with_the_id_of_a_call_elsewhere_changes_no_key(world: World) -> None:
+    """Otherwise a member of one conversation could have another one's voices sealed for itself."""
+    alice, bob, call, his, _, at_bob = await talking(world)
+    mallory = await world.person("mallory")
+    with_alice = await mallory.conversation_with("@alice")
+    await until(lambda: len(alice.conversations()) == 2, alice)
+    now_ms = int(world.now_s * 1000)
+    offer = mimi.Offer(bytes(call.call_id), now_ms, now_ms + 60_000)
+    before = alice.context.store.call_keys(call.conversation.id, call.call_id)
+    await soon(with_alice.sent(await with_alice.send(mimi.call_message(bytes(16), offer))))
+    await until(lambda: len(alice.messages(alice.conversations()[1])) == 1, alice)
+    assert alice.context.store.call_keys(call.conversation.id, call.call_id) == before
+    await at_bob.hears()
+    assert not his.ended.done()
+    assert bob.calls._call is his
+
+
+async def test_source_fills_the_last_frame_with_silence() -> None:
+    source = PcmSource(np.ones(FRAME_SAMPLES + 5, dtype=np.int16))
+    frames = [await source.read() for _ in range(3)]
+    assert frames[2] is None
+    assert frames[1] is not None
+    assert (frames[1].sum(), frames[1].size) == (5, FRAME_SAMPLES)
+    assert source.finished.is_set()
