@@ -54,6 +54,7 @@ def test_every_route_and_what_it_asks_for() -> None:
         "POST /v1/key-packages": Auth.SESSION,
         "GET /v1/key-packages/count": Auth.SESSION,
         "POST /v1/accounts/{account_id}/key-packages/claim": Auth.NOBODY,
+        "GET /v1/server-knows": Auth.SESSION,
         "PUT /v1/blobs/{sha256}": Auth.HASH,
         "GET /v1/blobs/{sha256}": Auth.HASH,
     }

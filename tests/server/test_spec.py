@@ -20,51 +20,11 @@ from ringthrough.protocol.errors import ErrorCode
 from ringthrough.server.app import ROUTES, Limits, ServerConfig
 from ringthrough.server.config import option_of, options_table
 from ringthrough.server.http import STATUS
+from ringthrough.server.knowledge import STORED, columns
 from ringthrough.server.store.migrate import migrate, shipped_migrations
 
 ROOT = Path(__file__).resolve().parents[2]
 SPEC = ROOT / "docs" / "spec"
-
-STORED: dict[str, tuple[str, str]] = {
-    "migration.number": ("which schema files ran", "never: one row for each file"),
-    "migration.checksum": ("that the file did not change", "never: one row for each file"),
-    "stream.sid": ("short number of the stream, for the index", "with the stream"),
-    "stream.id": ("the 16 random bytes a client names", "with the stream: two half-years without use"),
-    "stream.kind": ("conversation or inbox", "with the stream"),
-    "stream.expired_to": ("the last seq that has expired, so that numbers go on", "with the stream"),
-    "stream.kept_period": ("the half-year in which the stream was last wanted", "with the stream"),
-    "capability.sid": ("which stream", "with the last record it reads"),
-    "capability.epoch": ("which epoch", "with the last record it reads"),
-    "capability.token_hash": ("SHA-256 of the token", "with the last record it reads"),
-    "capability.read_to": ("the commit that retired it", "with the last record it reads"),
-    "record.position": ("order of arrival, for expiry", "30 days"),
-    "record.sid": ("which stream", "30 days"),
-    "record.seq": ("place in the stream", "30 days"),
-    "record.received_s": ("when it was stored, for expiry and for readers", "30 days"),
-    "record.body": ("ciphertext", "30 days"),
-    "account.account_id": ("16 random bytes", "until the account is deleted"),
-    "account.handle": ("what people type", "until the account is deleted"),
-    "account.version": ("to refuse an older device list", "until the account is deleted"),
-    "account.payload": ("the device list: public keys, inboxes", "until it is replaced or the account is deleted"),
-    "account.signature": ("by the account's identity key", "until it is replaced or the account is deleted"),
-    "key_package.number": ("order, the oldest is claimed first", "until claimed, replaced or removed"),
-    "key_package.account_id": ("whose", "until claimed, replaced or removed"),
-    "key_package.device_id": ("which device's", "until claimed, replaced or removed"),
-    "key_package.last_resort": ("whether a claim keeps it", "until claimed, replaced or removed"),
-    "key_package.hash": ("to store the same package once", "until claimed, replaced or removed"),
-    "key_package.body": ("the key package, public keys", "until claimed, replaced or removed"),
-    "liveness.id": ("the one row that /health writes", "never: one row"),
-    "liveness.commits": ("how often /health wrote", "never: one row"),
-    "sqlite_sequence.name": ("SQLite's own: stream numbers are never used twice", "never: one row"),
-    "sqlite_sequence.seq": ("the last stream number", "never: one row"),
-}
-
-
-def schema() -> list[str]:
-    db = apsw.Connection(":memory:")
-    migrate(db, shipped_migrations())
-    tables = [row[0] for row in db.execute("SELECT name FROM sqlite_schema WHERE type = 'table'")]
-    return [f"{table}.{row[1]}" for table in tables for row in db.execute(f"PRAGMA table_info({table})")]
 
 
 def hex_lines(*messages: tuple[str, bytes]) -> str:
@@ -125,7 +85,7 @@ def directory_example() -> str:
 
 def generated() -> dict[str, dict[str, str]]:
     stored = ["| column | why | until |", "|---|---|---|"]
-    stored += [f"| `{column}` | {STORED[column][0]} | {STORED[column][1]} |" for column in schema()]
+    stored += [f"| `{column}` | {STORED[column][0]} | {STORED[column][1]} |" for column in columns()]
     routes = ["| method | path | asks for |", "|---|---|---|"]
     routes += [f"| {route.method} | `{route.path}` | {route.auth.value} |" for route in ROUTES]
     return {
@@ -142,20 +102,20 @@ def generated() -> dict[str, dict[str, str]]:
 
 @pytest.mark.promise("CANNOT-LINK")
 def test_every_stored_column_has_a_reason_and_an_end() -> None:
-    assert set(schema()) == set(STORED)
+    assert set(columns()) == set(STORED)
 
 
 @pytest.mark.promise("CANNOT-LINK")
 def test_no_table_joins_an_account_to_a_stream_or_to_another_account() -> None:
     tables: dict[str, set[str]] = {}
-    for column in schema():
+    for column in columns():
         table, name = column.split(".")
         tables.setdefault(table, set()).add(name)
-    for table, columns in tables.items():
-        assert not (columns & {"account_id", "device_id", "handle"} and columns & {"sid", "id", "token_hash"}), table
-        assert len(columns & {"account_id", "peer", "contact", "owner"}) <= 1, table
+    for table, names in tables.items():
+        assert not (names & {"account_id", "device_id", "handle"} and names & {"sid", "id", "token_hash"}), table
+        assert len(names & {"account_id", "peer", "contact", "owner"}) <= 1, table
     forbidden = ("address", "ip", "peer", "seen", "login", "agent")
-    assert not [column for column in schema() if any(word in column.split(".")[1].split("_") for word in forbidden)]
+    assert not [column for column in columns() if any(word in column.split(".")[1].split("_") for word in forbidden)]
 
 
 @pytest.mark.parametrize("name", generated())

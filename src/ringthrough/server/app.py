@@ -14,7 +14,7 @@ from pathlib import Path
 from aiohttp import WSCloseCode, web
 from aiohttp.web_protocol import RequestHandler
 
-from . import blob_routes, directory_routes, status_routes
+from . import blob_routes, directory_routes, knowledge, status_routes
 from .blobs import BlobFolder
 from .config import Limits, Rate, ServerConfig
 from .connection import Shared
@@ -22,6 +22,7 @@ from .http import CONTEXT, JSON_BYTES_MAX, Context, Route, add_headers, refusals
 from .hub import Hub
 from .log import Event, library_logger, log
 from .outlet import tune_socket
+from .page_routes import page_folder, page_routes
 from .rates import Buckets
 from .sessions import Sessions
 from .status_routes import SOCKETS, Sockets
@@ -30,8 +31,13 @@ from .sweep import sweep_forever
 
 __all__ = ["ROUTES", "Limits", "Rate", "RunningServer", "ServerConfig", "start"]
 
-ROUTES: tuple[Route, ...] = (*status_routes.ROUTES, *directory_routes.ROUTES, *blob_routes.ROUTES)
-"""Everything the server answers. Static files of a web client would come after these, with headers of their own."""
+ROUTES: tuple[Route, ...] = (
+    *status_routes.ROUTES,
+    *directory_routes.ROUTES,
+    *knowledge.ROUTES,
+    *blob_routes.ROUTES,
+)
+"""Everything the server answers but the web client's files, which come after these with headers of their own."""
 
 STOP_S = 5.0
 """How long a stopping server waits for HTTP requests under way."""
@@ -147,7 +153,7 @@ def _application(config: ServerConfig, store: SqliteStore, clock: Callable[[], f
         blob_bytes=Buckets(bounds.blob_bytes),
     )
     app[SOCKETS] = Sockets()
-    for route in ROUTES:
+    for route in (*ROUTES, *page_routes(page_folder(config.page_dir))):
         app.router.add_route(route.method, route.path, route.handler)
     app.on_response_prepare.append(add_headers)
     return app

@@ -138,6 +138,13 @@ class ServerConfig:
     blob_bytes_total_max: Annotated[
         int, Option("all blobs together", "Beyond it uploads are refused; too high can fill the disk.")
     ] = 50 * 1024**3
+    page_dir: Annotated[
+        Path | None,
+        Option(
+            "folder with the built web client; None takes the one that came with this server, if any",
+            "Whoever can write there decides what code the browsers of all users run.",
+        ),
+    ] = None
     sweep_interval_s: Annotated[
         float, Option("pause between sweeps of what has expired", "Longer keeps expired data longer.")
     ] = 60.0
