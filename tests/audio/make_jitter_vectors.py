@@ -16,8 +16,8 @@ from ringthrough.audio.jitter import Conceal, Decision, Frame, JitterBuffer, Jit
 
 FOLDER = Path(__file__).resolve().parents[2] / "vectors" / "jitter"
 FRAME_MS = 60
-LARGEST_SEQ = 2**53 - 1
-"""Numbers above are not exact in every reader of JSON."""
+LARGEST_SEQ = 2**52
+"""The largest the page takes: numbers are exact in its language up to 2**53."""
 
 Arrival = tuple[float, int]
 Event = list[Any]

@@ -18,8 +18,8 @@
 import { DelayWindow, SettledMinimum } from "./delays.js"
 import { FRAME_MS } from "./sound.js"
 
-/** Frame numbers count exactly up to here. A call of 60 ms frames reaches it in seventeen million years. */
-export const SEQ_MAX = Number.MAX_SAFE_INTEGER
+/** Half of what counts exactly. A call of 60 ms frames reaches it in eight million years. */
+export const SEQ_MAX = 2 ** 52
 
 /** Delay over the target from which a quiet frame is left out: one frame, and slack so that jitter causes nothing. */
 export const SURPLUS_FRAMES = 1.5
@@ -148,7 +148,7 @@ export class JitterBuffer {
 
   /** Takes a frame that arrived at `nowMs`. False for a duplicate, a late frame, or no number of a frame. */
   push(seq: number, packet: Uint8Array, nowMs: number): boolean {
-    if (!Number.isSafeInteger(seq) || seq < 0) return false
+    if (!Number.isInteger(seq) || seq < 0 || seq > SEQ_MAX) return false
     this.stats.received++
     if (this.#frames.has(seq) || this.#done.has(seq)) {
       this.stats.duplicate++
@@ -321,10 +321,16 @@ export class JitterBuffer {
     return { kind: "conceal", seq, run: this.#concealRun, held }
   }
 
-  #judgeSurplus(seq: number, packet: Uint8Array): Decision {
+  /** How far the delay of the last second lies above what is needed; null where it is not known, or nothing follows. */
+  overMs(): number | null {
     const settledMs = this.#ages.settledMs()
-    if (settledMs === null || !this.#frames.has(seq + 1)) return { kind: "frame", seq, packet, surplus: false, urgent: false }
-    const overMs = settledMs - this.#delays.floorMs() - this.stats.targetMs
+    if (settledMs === null || !this.#frames.has(this.#nextSeq)) return null
+    return settledMs - this.#delays.floorMs() - this.stats.targetMs
+  }
+
+  #judgeSurplus(seq: number, packet: Uint8Array): Decision {
+    const overMs = this.overMs()
+    if (overMs === null) return { kind: "frame", seq, packet, surplus: false, urgent: false }
     const surplus = overMs >= SURPLUS_FRAMES * this.config.frameMs
     const urgent = overMs >= URGENT_FRAMES * this.config.frameMs && this.#playsSinceSkip > URGENT_FRAMES
     return { kind: "frame", seq, packet, surplus, urgent }

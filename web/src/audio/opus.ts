@@ -54,7 +54,19 @@ export interface Encoder {
   free(): void
 }
 
+/** Frames that run the codec's code before it is needed: the first, slow ones would set the call's delay. */
+const WARM_UP_FRAMES = 8
+
 export async function openEncoder(): Promise<Encoder> {
+  const trial = await createCallEncoder()
+  const noise = new Float32Array(frameSamples(SPEECH_RATE_HZ))
+  for (let index = 0; index < noise.length; index++) noise[index] = Math.sin(index * index) / 4
+  for (let frame = 0; frame < WARM_UP_FRAMES; frame++) trial.encode(noise)
+  trial.free()
+  return createCallEncoder()
+}
+
+async function createCallEncoder(): Promise<Encoder> {
   const encoder = await createEncoder({
     sampleRate: SPEECH_RATE_HZ,
     channels: 1,

@@ -2,13 +2,17 @@
 
 import { JitterBuffer, type JitterConfig } from "./jitter.js"
 import type { Decoder } from "./opus.js"
-import { frameSamples, rms } from "./sound.js"
+import { FRAME_MS, frameSamples, rms } from "./sound.js"
 
 /** Invented sound lasts so many frames; the next one fades to nothing, for a voice that goes on is a lie. */
 export const CONCEALED_FRAMES_MAX = 3
 
 /** Below this level (-50 dB of full scale) a frame may be left out unheard. */
 export const QUIET_RMS = 10 ** (-50 / 20)
+
+/** A quiet frame may be shortened by so much, when the delay is longer than needed by at least as much as the other. */
+const TRIM_MS_MAX = 30
+const TRIM_MS_MIN = 8
 
 const SEAM_MS = 5
 
@@ -19,12 +23,14 @@ export interface PlayoutStats {
   silent: number
   /** Packets the decoder refused; each was concealed. */
   corrupt: number
+  /** Milliseconds cut from quiet frames, to shorten the delay by less than a frame. */
+  trimmedMs: number
 }
 
 /** Jitter buffer and decoder together. Neither `push` nor `pull` throws on what came from the network. */
 export class Playout {
   readonly jitter: JitterBuffer
-  readonly stats: PlayoutStats = { pulled: 0, silent: 0, corrupt: 0 }
+  readonly stats: PlayoutStats = { pulled: 0, silent: 0, corrupt: 0, trimmedMs: 0 }
   readonly frameSamples: number
   readonly #decoder: Decoder
   readonly #seam: number
@@ -50,7 +56,10 @@ export class Playout {
     return this.#wasSilent && !this.jitter.started && this.jitter.waitMs(nowMs) !== 0
   }
 
-  /** The frame of sound to be played at `nowMs`, whatever happened. Not to be changed by the caller. */
+  /**
+   * The frame of sound to be played at `nowMs`, whatever happened. It is shorter than a frame where the delay is longer
+   * than needed and the sound quiet; the next pull is due at its end. Not to be changed by the caller.
+   */
   pull(nowMs: number): Float32Array {
     this.stats.pulled++
     let skipped: Float32Array | null = null
@@ -59,12 +68,14 @@ export class Playout {
       if (decision.kind !== "frame") return this.#conceal()
       const sound = this.#decode(decision.packet)
       if (sound === null) return this.#conceal()
-      if (decision.surplus && (decision.urgent || rms(sound) < QUIET_RMS)) {
+      const quiet = rms(sound) < QUIET_RMS
+      if (decision.surplus && (decision.urgent || quiet)) {
         this.jitter.skip()
         skipped ??= sound
         continue
       }
-      return this.#heard(sound, skipped)
+      const heard = this.#heard(sound, skipped)
+      return quiet ? this.#trimmed(heard) : heard
     }
   }
 
@@ -87,6 +98,20 @@ export class Playout {
     this.#wasSilent = false
     this.#concealedRun = 0
     return sound
+  }
+
+  /** Cuts samples out of a quiet frame; its end stays, which is what the next frame joins on to. */
+  #trimmed(sound: Float32Array): Float32Array {
+    const overMs = this.jitter.overMs()
+    if (overMs === null || overMs < TRIM_MS_MIN) return sound
+    const cutMs = Math.min(overMs, TRIM_MS_MAX)
+    const kept = sound.length - Math.floor((cutMs * sound.length) / FRAME_MS)
+    const seam = kept - this.#seam
+    const end = sound.slice(sound.length - this.#seam)
+    this.#cross(sound.slice(seam, kept), end)
+    sound.set(end, seam)
+    this.stats.trimmedMs += cutMs
+    return sound.subarray(0, kept)
   }
 
   #cross(before: Float32Array, after: Float32Array): void {

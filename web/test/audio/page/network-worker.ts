@@ -1,0 +1,80 @@
+/**
+ * Stands where engines, server and network are: takes captured packets and hands them on, with a fate for each number.
+ * A worker, because its timers run on while the tab is hidden.
+ */
+
+import type { ArrivedPacket, CapturedPacket, PlayoutReport } from "../../../src/worker/audio-ports.js"
+
+export interface Fate {
+  /** Share of packets lost, and share of them in bursts of three. */
+  readonly loss: number
+  /** Extra delay of the slowest packets; each gets a share of it. */
+  readonly jitterMs: number
+  /** Share of packets that come twice. */
+  readonly copies: number
+  /** Every so many packets one is garbage; 0 for never. */
+  readonly garbageEvery: number
+}
+
+/** A share between 0 and 1 that depends on the number alone: the same fate in each run. */
+function share(frame: number, salt: number): number {
+  let state = Math.imul(frame + 1, 2654435761) ^ Math.imul(salt, 40503)
+  state = Math.imul(state ^ (state >>> 15), 2246822519)
+  state = Math.imul(state ^ (state >>> 13), 3266489917)
+  return ((state ^ (state >>> 16)) >>> 0) / 2 ** 32
+}
+
+const counts = { captured: 0, lost: 0, bytesMax: 0, bytes: 0, frames: [] as number[] }
+let report: PlayoutReport | null = null
+
+function carry(capture: MessagePort, playout: MessagePort, fate: Fate): void {
+  const deliver = (message: ArrivedPacket, delayMs: number): void => {
+    if (delayMs > 0) setTimeout(() => playout.postMessage(message), delayMs)
+    else playout.postMessage(message)
+  }
+  capture.onmessage = (event: MessageEvent<CapturedPacket>) => {
+    const { frame, packet } = event.data
+    counts.captured++
+    counts.bytes += packet.length
+    counts.bytesMax = Math.max(counts.bytesMax, packet.length)
+    counts.frames.push(frame)
+    if (share(frame, 1) < fate.loss) {
+      counts.lost++
+      return
+    }
+    const garbage = fate.garbageEvery > 0 && frame % fate.garbageEvery === fate.garbageEvery - 1
+    const sent = garbage ? packet.map((_byte, index) => Math.floor(share(frame, index) * 256)) : packet
+    deliver({ kind: "arrived", frame, packet: sent }, share(frame, 2) * fate.jitterMs)
+    if (share(frame, 3) < fate.copies) deliver({ kind: "arrived", frame, packet: sent }, share(frame, 4) * 200)
+  }
+  playout.onmessage = (event: MessageEvent<PlayoutReport>) => {
+    report = event.data
+  }
+}
+
+type Order =
+  | { kind: "carry"; capture: MessagePort; playout: MessagePort; fate: Fate }
+  | { kind: "mute"; muted: boolean }
+  | { kind: "nonsense" }
+  | { kind: "counts" }
+
+let ports: { capture: MessagePort; playout: MessagePort } | null = null
+
+addEventListener("message", ({ data }: MessageEvent<Order>) => {
+  if (data.kind === "carry") {
+    ports = data
+    carry(data.capture, data.playout, data.fate)
+  } else if (data.kind === "mute") {
+    ports?.capture.postMessage(data)
+  } else if (data.kind === "nonsense") {
+    for (const wrong of [{}, { kind: "arrived" }, { kind: "arrived", frame: "1", packet: "x" }, { kind: "other", frame: 1 }]) {
+      ports?.playout.postMessage(wrong)
+    }
+    for (const frame of [-1, NaN, 0.5, 2 ** 60]) {
+      ports?.playout.postMessage({ kind: "arrived", frame, packet: new Uint8Array(3) })
+    }
+    for (const wrong of [{}, { kind: "unmute" }]) ports?.capture.postMessage(wrong)
+  } else {
+    postMessage({ counts, report })
+  }
+})
