@@ -1,0 +1,367 @@
+// Calls on this device: the signalling machine joined to messages, timers and sound.
+//
+// All rules are in core/protocol/calls; here its actions are carried out.
+import { fromHex, toHex } from "../core/bytes.js"
+import * as mimi from "../core/e2ee/content/index.js"
+import * as machine from "../core/protocol/calls.js"
+import type { EndReason } from "../core/protocol/calls-table.js"
+import type { CallHistoryEntry, CallPhase, CallView, EngineEvent } from "./api.js"
+import type { PlayoutReport } from "./audio-ports.js"
+import { random } from "./buffers.js"
+import { forgetCallKeys } from "./call-keys.js"
+import { finishCall, history, outcomeOf, putCall, wordsFor } from "./call-log.js"
+import { CallMedia } from "./call-media.js"
+import type { Context } from "./context.js"
+import type { Arrival, Conversation } from "./conversation.js"
+import { EngineError } from "./errors.js"
+import type { CallRow } from "./store/rows.js"
+import type { Views } from "./views.js"
+
+const CARRIER = "the message connection"
+const FAIR_SHARE = 0.02
+const POOR_SHARE = 0.1
+
+interface Current {
+  readonly conversation: Conversation
+  readonly incoming: boolean
+  readonly machine: machine.CallMachine
+  /** As the page knows the call, and as it is named on the wire: another after two calls crossed. */
+  readonly id: string
+  wire: string
+  peer: string
+  phase: CallPhase
+  muted: boolean
+  answered: boolean
+  sinceMs: number | null
+  quality: CallView["quality"]
+  lastReport: PlayoutReport | undefined
+  media: CallMedia | undefined
+  ports: readonly [MessagePort, MessagePort] | undefined
+}
+
+/** At most one call at a time. */
+export class Calls {
+  private current: Current | undefined
+  private timer: ReturnType<typeof setTimeout> | undefined
+  private outgoing: Promise<unknown> = Promise.resolve()
+  private logging: Promise<unknown> = Promise.resolve()
+
+  constructor(
+    private readonly context: Context,
+    private readonly views: Views,
+    private readonly conversation: (id: number) => Conversation | undefined,
+    private readonly emit: (event: EngineEvent) => void,
+  ) {}
+
+  /** Takes up what a reload or another tab left: a call that rings goes on ringing, one under way is hung up. */
+  async restore(): Promise<void> {
+    for (const row of this.context.store.rows("call")) {
+      if (row.outcome !== null) continue
+      const conversation = this.conversation(row.conversation)
+      const isFresh = row.offerExpiresMs > this.context.nowMs()
+      if (conversation !== undefined && !row.outgoing && row.answeredS === 0 && isFresh && this.current === undefined) {
+        this.ringAgain(conversation, row)
+        continue
+      }
+      if (conversation !== undefined && (row.outgoing || row.answeredS > 0)) {
+        this.sendSoon(conversation, { callId: fromHex(row.id), kind: "hangup", reason: "failed", toLeaf: null })
+      }
+      const outcome = row.answeredS > 0 ? "answered" : row.outgoing ? "unanswered" : "missed"
+      await this.context.store.transaction((tx) => finishCall(tx, row.id, outcome, this.context.nowS(), toHex(this.context.own.accountId)))
+    }
+  }
+
+  private ringAgain(conversation: Conversation, row: CallRow): void {
+    const leaf = conversation.snapshot.members.find(
+      ([, { accountId, deviceId }]) => toHex(accountId) === row.peer && toHex(deviceId) === row.device,
+    )?.[0].leaf
+    if (leaf === undefined) return
+    this.current = this.fresh(conversation, row.id, row.peer, true)
+    this.step((m, now) =>
+      m.remote({ ...this.eventOf(conversation, leaf, row.id), kind: "offer", sentMs: row.offerExpiresMs - machine.OFFER_LIFETIME_MS }, now),
+    )
+  }
+
+  stop(): void {
+    clearTimeout(this.timer)
+    this.current?.media?.stop()
+    this.current = undefined
+  }
+
+  get isBusy(): boolean {
+    return this.current !== undefined
+  }
+
+  history(): CallHistoryEntry[] {
+    return history(this.context.store, (id) => this.views.idOf(id), (id) => this.views.addressOf(id))
+  }
+
+  // -- what the person does --------------------------------------------------------------------------------------
+
+  async place(conversation: Conversation): Promise<string> {
+    if (this.current !== undefined) throw new EngineError("busy", "There is a call already.", "Hang it up first.")
+    const callId = random(machine.CALL_ID_BYTES)
+    const id = toHex(callId)
+    const own = toHex(this.context.own.accountId)
+    const other = conversation.snapshot.members.find(([, { accountId }]) => toHex(accountId) !== own)?.[1]
+    if (other === undefined) throw new EngineError("nobody", "Nobody else is in the conversation.", "Add somebody first.")
+    const peer = toHex(other.accountId)
+    const current = this.fresh(conversation, id, peer, false)
+    this.current = current
+    await this.context.store.transaction((tx) =>
+      putCall(tx, {
+        id, conversation: conversation.id, peer, device: "", outgoing: true, timeS: this.context.nowS(), offerExpiresMs: 0,
+        answeredS: 0, outcome: null, seconds: 0,
+      }),
+    )
+    this.step((m, now) => m.place(callId as machine.CallId, conversation.stream as unknown as machine.ConversationId, now))
+    return id
+  }
+
+  answer(id: string): void {
+    this.require(id)
+    this.step((m, now) => m.answer(now))
+  }
+
+  decline(id: string): void {
+    this.require(id)
+    this.step((m, now) => m.decline(now))
+  }
+
+  hangUp(id: string): void {
+    if (this.current?.id === id) this.step((m, now) => m.hangUp(now))
+  }
+
+  mute(id: string, muted: boolean): void {
+    const current = this.require(id)
+    current.muted = muted
+    current.media?.mute(muted)
+    this.show(current)
+  }
+
+  attach(id: string, capture: MessagePort, playout: MessagePort): void {
+    const current = this.require(id)
+    current.ports = [capture, playout]
+    current.media?.attach(capture, playout, current.muted)
+  }
+
+  private require(id: string): Current {
+    if (this.current?.id !== id) throw new EngineError("no_call", "This call is over.", "Call again.")
+    return this.current
+  }
+
+  // -- what others send ------------------------------------------------------------------------------------------
+
+  arrived(conversation: Conversation, { said, leaf }: Arrival, body: mimi.CallBody): void {
+    const callId = toHex(body.callId)
+    const base = this.eventOf(conversation, leaf, callId)
+    const event: machine.CallEvent = {
+      ...base,
+      kind: body.kind,
+      own: said.sender === toHex(this.context.own.accountId),
+      // The offer's own date is authenticated; the server's time for the record is not.
+      sentMs: body.kind === "offer" ? Number(body.expiresMs) - machine.OFFER_LIFETIME_MS : 0,
+      reason: body.kind === "hangup" ? body.reason : "hung_up",
+      toLeaf: body.kind === "hangup" && body.toLeaf !== null ? (body.toLeaf as machine.LeafIndex) : null,
+    }
+    if (this.current === undefined) {
+      if (event.kind !== "offer" || event.own) return this.finishUnheard(event)
+      if (conversation.row.status !== "active") return this.finish(callId, "missed") // strangers do not ring
+      this.current = this.fresh(conversation, callId, said.sender, true)
+    } else if (event.kind === "offer" && !event.own && callId !== this.current.wire) {
+      // A second caller is told "busy" by the machine, and we that they called.
+      const crosses = this.current.conversation === conversation && !this.current.answered
+      if (!crosses) this.finish(callId, "missed")
+    }
+    this.step((m, now) => m.remote(event, now))
+  }
+
+  /** The end of a call that does not ring here any more, such as one read from the log after a pause. */
+  private finishUnheard({ kind, callId }: machine.CallEvent): void {
+    if (kind === "hangup" || kind === "answer" || kind === "decline") {
+      const row = this.context.store.get("call", toHex(callId))
+      if (row?.outcome === null && !row.outgoing) this.finish(row.id, kind === "hangup" ? "missed" : "answered_elsewhere")
+    }
+  }
+
+  signal(conversation: Conversation, body: Uint8Array): void {
+    const { current } = this
+    if (current?.conversation === conversation) void current.media?.arrived(body).catch(() => undefined)
+  }
+
+  private eventOf(conversation: Conversation, leaf: number, callId: string): machine.CallEvent {
+    return {
+      kind: "ringing",
+      callId: fromHex(callId) as machine.CallId,
+      conversation: conversation.stream as unknown as machine.ConversationId,
+      leaf: leaf as machine.LeafIndex,
+      own: false,
+      sentMs: 0,
+      reason: "hung_up",
+      toLeaf: null,
+    }
+  }
+
+  // -- the machine -----------------------------------------------------------------------------------------------
+
+  private fresh(conversation: Conversation, id: string, peer: string, incoming: boolean): Current {
+    return {
+      conversation, incoming, machine: new machine.CallMachine(conversation.snapshot.ownLeaf as machine.LeafIndex), id, wire: id, peer,
+      phase: incoming ? "ringing_here" : "calling", muted: false, answered: false, sinceMs: null, quality: "unknown",
+      lastReport: undefined, media: undefined, ports: undefined,
+    }
+  }
+
+  private step(input: (m: machine.CallMachine, nowMs: number) => readonly machine.Action[]): void {
+    const { current } = this
+    if (current === undefined) return
+    const actions = input(current.machine, this.nowMs(current))
+    for (const action of actions) this.carryOut(action, current)
+    if (this.current !== current) return
+    if (current.machine.state === "idle") this.current = undefined
+    this.setTimer(current)
+  }
+
+  private carryOut(action: machine.Action, current: Current): void {
+    switch (action.action) {
+      case "send": {
+        const stream = toHex(action.conversation as unknown as Uint8Array)
+        const row = this.context.store.rows("conversation").find((known) => toHex(known.stream) === stream)
+        const conversation = (row && this.conversation(row.id)) ?? current.conversation
+        return this.sendSoon(conversation, action)
+      }
+      case "ring":
+        current.phase = "ringing_here"
+        return this.show(current)
+      case "show_ringing":
+        current.phase = "ringing_there"
+        return this.show(current)
+      case "start_audio":
+        return this.startAudio(current, toHex(action.callId), action.peer)
+      case "stop_audio":
+        return current.media?.stop()
+      case "ended":
+        return this.end(current, action.reason)
+      default:
+        return undefined
+    }
+  }
+
+  private startAudio(current: Current, id: string, peerLeaf: number): void {
+    if (id !== current.wire) this.crossed(current, id)
+    current.answered = true
+    current.phase = "connecting"
+    const media = new CallMedia(current.conversation, id, peerLeaf, () => this.heard(current), (report) => this.reported(current, report))
+    current.media = media
+    media.start().catch(() => this.step((m, now) => m.fail(now)))
+    const watch = async (): Promise<void> => {
+      while (this.current === current) {
+        await current.conversation.progress.next(this.context.signal)
+        await media.takeNewKeys()
+      }
+    }
+    watch().catch(() => undefined)
+    if (current.ports !== undefined) media.attach(...current.ports, current.muted)
+    this.log((tx) => tx.patch("call", id, { answeredS: this.context.nowS() }))
+    this.show(current)
+  }
+
+  /** Both called at once: the one call stands for both. */
+  private crossed(current: Current, id: string): void {
+    const before = current.wire
+    current.wire = id
+    this.log((tx) => {
+      forgetCallKeys(tx, before)
+      tx.drop("call", before)
+    })
+  }
+
+  private heard(current: Current): void {
+    if (current.sinceMs === null) {
+      current.sinceMs = Date.now()
+      current.phase = "in_call"
+      this.show(current)
+    }
+    this.step((m, now) => m.audioHeard(now))
+  }
+
+  private reported(current: Current, report: PlayoutReport): void {
+    const { lastReport } = current
+    current.lastReport = report
+    const played = report.playedFrames - (lastReport?.playedFrames ?? 0)
+    const lost = report.concealedFrames - (lastReport?.concealedFrames ?? 0)
+    if (played + lost === 0) return
+    const share = lost / (played + lost)
+    const quality = share > POOR_SHARE ? "poor" : share > FAIR_SHARE ? "fair" : "good"
+    if (quality === current.quality) return
+    current.quality = quality
+    this.show(current)
+  }
+
+  private end(current: Current, reason: EndReason): void {
+    clearTimeout(this.timer)
+    current.media?.stop()
+    current.ports?.forEach((port) => port.close())
+    if (this.current === current) this.current = undefined
+    current.phase = "ended"
+    this.emit({ kind: "call", call: { ...this.viewOf(current), ended: wordsFor(reason, current.incoming) } })
+    this.finish(current.wire, outcomeOf(reason, current.answered, !current.incoming))
+  }
+
+  private finish(id: string, outcome: ReturnType<typeof outcomeOf>): void {
+    this.log((tx) => finishCall(tx, id, outcome, this.context.nowS(), toHex(this.context.own.accountId)))
+  }
+
+  private log(work: Parameters<Context["store"]["transaction"]>[0]): void {
+    this.logging = this.logging.then(() => this.context.store.transaction(work)).catch(() => undefined)
+  }
+
+  private sendSoon(conversation: Conversation, send: Pick<machine.Send, "callId" | "kind" | "reason" | "toLeaf">): void {
+    const message = (): mimi.MimiContent => mimi.callMessage(random(16) as mimi.Salt, this.bodyOf(conversation, send))
+    this.outgoing = this.outgoing.then(() => conversation.say(message(), 0)).catch(() => undefined)
+  }
+
+  /** The body of an event; an offer is dated by the server's clock. */
+  private bodyOf(conversation: Conversation, { kind, callId, reason, toLeaf }: Pick<machine.Send, "callId" | "kind" | "reason" | "toLeaf">): mimi.CallBody {
+    switch (kind) {
+      case "offer": {
+        const createdMs = Math.round(this.context.nowMs(conversation.connection.origin))
+        return { kind, callId, createdMs, expiresMs: createdMs + machine.OFFER_LIFETIME_MS, media: [mimi.MEDIA_DEFAULT] }
+      }
+      case "answer":
+        return { kind, callId, mediaIndex: 0 }
+      case "hangup":
+        return { kind, callId, reason: reason ?? "hung_up", toLeaf: toLeaf ?? null }
+      default:
+        return { kind, callId }
+    }
+  }
+
+  private setTimer(current: Current): void {
+    clearTimeout(this.timer)
+    const { deadlineMs } = current.machine
+    if (deadlineMs === null || deadlineMs === undefined) return
+    this.timer = setTimeout(() => this.step((m, now) => m.tick(now)), Math.max(1, deadlineMs - this.nowMs(current)) + 1)
+  }
+
+  private nowMs(current: Current): number {
+    return Math.round(this.context.nowMs(current.conversation.connection.origin))
+  }
+
+  private show(current: Current): void {
+    this.emit({ kind: "call", call: this.viewOf(current) })
+  }
+
+  /** The call as it stands, for a page that has just opened. */
+  view(): CallView | undefined {
+    return this.current && this.viewOf(this.current)
+  }
+
+  private viewOf(current: Current): CallView {
+    const { id, conversation, peer, incoming, phase, muted, sinceMs, quality } = current
+    return {
+      id, conversation: this.views.idOf(conversation.id), peer: this.views.person(peer), incoming, phase, muted, sinceMs,
+      carrier: CARRIER, quality, ended: "",
+    }
+  }
+}

@@ -1,0 +1,151 @@
+// Pinned identities and device lists, fetched from each account's home server and kept in the store.
+import { equalBytes, toHex } from "../core/bytes.js"
+import { MlsMemberError } from "../core/e2ee/mls-errors.js"
+import { type Credential, decodeCredential } from "../core/identity.js"
+import { type DeviceList, verifyDeviceList } from "../core/protocol/directory.js"
+import { ProtocolError } from "../core/protocol/errors.js"
+import { EngineError, Refused } from "./errors.js"
+import type { AccountDocument, ServerHttp } from "./http.js"
+import type { AccountRow } from "./store/rows.js"
+import type { Store } from "./store/store.js"
+
+export interface KnownPerson {
+  readonly accountId: Uint8Array
+  readonly origin: string
+  readonly handle: string
+  readonly identityKey: Uint8Array
+  readonly devices: DeviceList
+}
+
+const identityChanged = (message: string): EngineError =>
+  new EngineError("identity_changed", message, "Compare safety numbers in person before you go on.")
+
+export class People {
+  private readonly lists = new Map<string, { payload: Uint8Array; devices: DeviceList }>()
+  private missing: Credential[] = []
+
+  constructor(
+    private readonly store: Store,
+    private readonly http: (origin: string) => ServerHttp,
+  ) {}
+
+  row(accountId: Uint8Array | string): AccountRow | undefined {
+    return this.store.get("account", typeof accountId === "string" ? accountId : toHex(accountId))
+  }
+
+  async known(accountId: Uint8Array | string): Promise<KnownPerson | undefined> {
+    const row = this.row(accountId)
+    if (row === undefined) return undefined
+    const key = toHex(row.accountId)
+    let kept = this.lists.get(key)
+    if (kept === undefined || !equalBytes(kept.payload, row.payload)) {
+      kept = { payload: row.payload, devices: await verifyDeviceList(row.payload, row.signature) }
+      this.lists.set(key, kept)
+    }
+    const { accountId: id, origin, handle, identityKey } = row
+    return { accountId: id, origin, handle, identityKey, devices: kept.devices }
+  }
+
+  /** The account that has this handle on this server now. */
+  async lookUp(handle: string, origin: string): Promise<KnownPerson> {
+    const nobody = new EngineError("unknown_handle", `Nobody has the name @${handle} there.`, "Check the spelling.")
+    let account: AccountDocument
+    try {
+      account = await this.http(origin).accountByHandle(handle)
+    } catch (error) {
+      throw error instanceof Refused && (error.code === "not_found" || error.code === "bad_request") ? nobody : error
+    }
+    if (account.handle !== handle) throw nobody
+    return this.accept(account, origin)
+  }
+
+  /** Fetches the newest device list of an account. */
+  async refresh(accountId: Uint8Array, origin: string): Promise<KnownPerson> {
+    const account = await this.http(origin).account(accountId)
+    if (!equalBytes(account.accountId, accountId)) throw identityChanged("The server answered with another account than asked for.")
+    return this.accept(account, origin)
+  }
+
+  /** What MLS asks about every leaf that it is about to accept (CANNOT-FORGE). */
+  async check(identity: Uint8Array, signatureKey: Uint8Array): Promise<boolean> {
+    let credential: Credential
+    try {
+      credential = decodeCredential(identity)
+    } catch {
+      return false
+    }
+    const person = await this.known(credential.accountId)
+    const device = person?.devices.devices.find(({ deviceId }) => equalBytes(deviceId, credential.deviceId))
+    if (person?.origin === credential.origin && device !== undefined && equalBytes(device.signatureKey, signatureKey)) return true
+    this.missing.push(credential)
+    return false
+  }
+
+  /**
+   * Runs `attempt`; when it meets a device that is not in the list we hold, fetches that account's list and runs it
+   * again. `isFinal` tells it to treat a device that is still missing as plainly refused.
+   */
+  async withFreshDevices<T>(attempt: (isUnknown: (error: unknown) => boolean) => Promise<T>): Promise<T> {
+    const fetched = new Set<string>()
+    for (;;) {
+      const unknown: Credential[] = []
+      const isUnknown = (error: unknown): boolean => {
+        if (!(error instanceof MlsMemberError)) return false
+        unknown.push(...this.missing.filter(({ accountId }) => !fetched.has(toHex(accountId))))
+        return unknown.length > 0
+      }
+      try {
+        this.missing = []
+        return await attempt(isUnknown)
+      } catch (error) {
+        if (unknown.length === 0) isUnknown(error)
+        if (unknown.length === 0) throw error
+        for (const { accountId, origin } of unknown) {
+          if (fetched.has(toHex(accountId))) continue
+          fetched.add(toHex(accountId))
+          await this.refreshQuietly(accountId, origin)
+        }
+      }
+    }
+  }
+
+  /** A dishonest list leaves what we hold; the device then stays unknown and is refused. */
+  private async refreshQuietly(accountId: Uint8Array, origin: string): Promise<void> {
+    try {
+      await this.refresh(accountId, origin)
+    } catch (error) {
+      const isRefusal = error instanceof Refused && !error.isTemporary
+      if (!isRefusal && !(error instanceof ProtocolError) && (error as EngineError).code !== "identity_changed") throw error
+    }
+  }
+
+  private async accept(account: AccountDocument, origin: string): Promise<KnownPerson> {
+    const { payload, signature } = account.deviceList
+    const devices = await verifyDeviceList(payload, signature)
+    if (!equalBytes(devices.accountId, account.accountId)) throw identityChanged("The device list belongs to another account.")
+    const key = toHex(account.accountId)
+    await this.store.transaction((tx) => {
+      const row = tx.get("account", key)
+      if (row !== undefined) {
+        if (!equalBytes(row.identityKey, devices.identityKey) || row.origin !== origin) {
+          throw identityChanged(`The identity of @${account.handle} has changed.`)
+        }
+        const isOlder = devices.version < row.version || (devices.version === row.version && !equalBytes(payload, row.payload))
+        if (isOlder) throw identityChanged(`The server shows an older list of devices of @${account.handle} than before.`)
+        if (equalBytes(payload, row.payload) && row.handle === account.handle) return
+      }
+      tx.put("account", key, {
+        accountId: account.accountId,
+        origin,
+        handle: account.handle,
+        identityKey: devices.identityKey,
+        version: devices.version,
+        payload,
+        signature,
+        accepted: row?.accepted ?? false,
+        refused: row?.refused ?? false,
+      })
+    })
+    return { accountId: account.accountId, origin, handle: account.handle, identityKey: devices.identityKey, devices }
+  }
+}
