@@ -46,11 +46,11 @@ def built_driver() -> Path:
     compiler = WEB / "node_modules" / "typescript" / "bin" / "tsc"
     if not compiler.exists():
         raise DriverMissing("web/node_modules is missing (run `npm ci` in web/)")
-    for command in ([str(compiler), "-b"], ["patches/apply.mjs", "--check"]):
+    for command in ([str(compiler), "-p", "test/driver"], ["patches/apply.mjs", "--check"]):
         done = subprocess.run([node(), *command], cwd=WEB, capture_output=True, text=True, check=False)
         if done.returncode != 0:
             raise RuntimeError(f"{command[0]} failed:\n{done.stdout}{done.stderr}")
-    return WEB / "build" / "test" / "driver" / "main.js"
+    return WEB / "build" / "driver" / "test" / "driver" / "main.js"
 
 
 class NodeDriver:

@@ -1,9 +1,10 @@
 // The driver's operations on ts-mls members. A member has key packages, and at most one group.
-import { type Group, type KeyPackageBundle, Mls, type Received } from "../../src/core/e2ee/mls.js"
+import { type Group, type KeyPackageBundle, Mls, type Received, type SignatureKey } from "../../src/core/e2ee/mls.js"
 import { forgePathlessRemove } from "./forge.js"
 import { type Op, type Request, base64, bytes, list, number, seconds, text } from "./values.js"
 
 interface Member {
+  signatureKey: SignatureKey
   bundles: KeyPackageBundle[]
   group?: Group
   /** Joined by an external commit that the group has not accepted yet. */
@@ -41,9 +42,11 @@ export function memberOps(): Record<string, Op> {
     async key_package(request) {
       const name = text(request["member"])
       const nowS = seconds(request["now_s"])
-      const known = members.get(name) ?? { bundles: [] }
-      const mine = await (await opened).createKeyPackage({
+      const mls = await opened
+      const known = members.get(name) ?? { signatureKey: await mls.createSignatureKey(), bundles: [] }
+      const mine = await mls.createKeyPackage({
         identity: bytes(request["identity"]),
+        signatureKey: known.signatureKey,
         notBeforeS: nowS - 60n,
         notAfterS: nowS + lifetimeS,
       })
@@ -151,6 +154,14 @@ export function memberOps(): Record<string, Op> {
       return { bytes: saved.length }
     },
 
+    /** A thief's copy: a second member with the same state. */
+    async steal(request) {
+      const saved = await group(request["member"]).save()
+      const { signatureKey } = member(request["member"])
+      members.set(text(request["thief"]), { signatureKey, bundles: [], group: await (await opened).load(saved) })
+      return {}
+    },
+
     async psk(request) {
       psks.set(text(request["psk_id"]), bytes(request["secret"]))
       return {}
@@ -177,6 +188,7 @@ export function memberOps(): Record<string, Op> {
 }
 
 function received(result: Received): unknown {
-  if (result.kind !== "application") return result
+  if (result.kind === "proposal") return result
+  if (result.kind === "commit") return { kind: result.kind, removedSelf: result.removedSelf, epoch: Number(result.epoch) }
   return { kind: result.kind, sender: result.sender, identity: base64(result.identity), data: base64(result.data) }
 }

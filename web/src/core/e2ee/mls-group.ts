@@ -20,20 +20,36 @@ import { consumeRatchet } from "ts-mls/secretTree.js"
 import { leafToNodeIndex, toLeafIndex } from "ts-mls/treemath.js"
 import { paddedBytesDefault } from "./mls-config.js"
 import { MlsEpochError, MlsRefusedError, MlsRemovedError, MlsUsageError, typed } from "./mls-errors.js"
-import { type Incoming, type LeafIndex, checkTransition, identityOf, leafAt, profileViolation, sameBytes } from "./mls-rules.js"
+import {
+  type Incoming,
+  type LeafIndex,
+  type Member,
+  checkTransition,
+  identityOf,
+  leafAt,
+  membersOf,
+  newcomers,
+  profileViolation,
+  sameBytes,
+} from "./mls-rules.js"
 import { type StagedCommit, encodeGroup } from "./mls-state.js"
 import { type Pad, addProposal, contentBytes, parseMessage, pskProposal, removeProposal } from "./mls-wire.js"
 
 export type Received =
   | { kind: "application"; sender: LeafIndex; identity: Uint8Array; data: Uint8Array; authenticatedData: Uint8Array }
   | { kind: "proposal"; sender: LeafIndex }
-  /** `committer` is undefined when somebody joined by an external commit; `own` when our staged commit came back. */
-  | { kind: "commit"; committer: LeafIndex | undefined; own: boolean; removedSelf: boolean }
+  | ({ kind: "commit" } & Applied)
 
-export interface Member {
-  readonly leaf: LeafIndex
-  readonly identity: Uint8Array
-  readonly signatureKey: Uint8Array
+/** A commit took effect: the group is at `epoch`, unless `removedSelf`. */
+export interface Applied {
+  /** The committer's leaf; `undefined` when somebody joined by an external commit, who is then in `added`. */
+  readonly committer: LeafIndex | undefined
+  /** True when our staged commit came back. */
+  readonly own: boolean
+  readonly removedSelf: boolean
+  readonly epoch: bigint
+  readonly added: Member[]
+  readonly removed: Member[]
 }
 
 export interface Change {
@@ -78,11 +94,7 @@ export class Group {
   }
 
   members(): Member[] {
-    const leaves = this.state.ratchetTree.keys()
-    return [...leaves].flatMap((node) => {
-      const leaf = node % 2 === 0 ? leafAt(this.state, node / 2) : undefined
-      return leaf ? [{ leaf: node / 2, identity: identityOf(leaf), signatureKey: leaf.signaturePublicKey }] : []
-    })
+    return membersOf(this.state)
   }
 
   /**
@@ -181,8 +193,9 @@ export class Group {
     return this.exclusive(async () => {
       if (this.isRemoved) throw new MlsRemovedError("this device is not a member any more")
       if (this.staged !== undefined && sameBytes(bytes, this.staged.commit)) {
+        const before = this.members()
         this.merge()
-        return { kind: "commit", committer: this.ownLeaf, own: true, removedSelf: false }
+        return this.applied(before, { committer: this.ownLeaf, own: true, removedSelf: false })
       }
       const message = parseMessage(bytes)
       if (message.wireformat === "mls_private_message") return this.processPrivate(message)
@@ -237,10 +250,16 @@ export class Group {
     }
     const removedSelf = result.newState.groupActiveState.kind === "removedFromGroup"
     if (!removedSelf) checkTransition(this.state, result.newState, seen)
+    const before = this.members()
     this.state = result.newState
     this.staged = undefined
     result.consumed.forEach(zeroOutUint8Array)
-    return { kind: "commit", committer: seen.senderLeafIndex, own: false, removedSelf }
+    return this.applied(before, { committer: seen.senderLeafIndex, own: false, removedSelf })
+  }
+
+  private applied(before: Member[], how: Pick<Applied, "committer" | "own" | "removedSelf">): Received {
+    const after = this.members()
+    return { kind: "commit", ...how, epoch: this.epoch, added: newcomers(before, after), removed: newcomers(after, before) }
   }
 
   /** The sender as its sender data says; `process` fails unless that leaf's signature verifies. */

@@ -44,6 +44,25 @@ export function sameBytes(a: Uint8Array, b: Uint8Array): boolean {
   return a.length === b.length && a.every((byte, i) => byte === b[i])
 }
 
+export interface Member {
+  readonly leaf: LeafIndex
+  readonly identity: Uint8Array
+  readonly signatureKey: Uint8Array
+}
+
+export function membersOf(state: ClientState): Member[] {
+  return [...state.ratchetTree.keys()].flatMap((node) => {
+    const leaf = node % 2 === 0 ? leafAt(state, node / 2) : undefined
+    return leaf ? [{ leaf: node / 2, identity: identityOf(leaf), signatureKey: leaf.signaturePublicKey.slice() }] : []
+  })
+}
+
+/** Who is in `after` and was not in `before`. A leaf whose signature key changed counts as somebody else. */
+export function newcomers(before: readonly Member[], after: readonly Member[]): Member[] {
+  const isSame = (a: Member, b: Member) => a.leaf === b.leaf && sameBytes(a.identity, b.identity) && sameBytes(a.signatureKey, b.signatureKey)
+  return after.filter((member) => !before.some((other) => isSame(member, other)))
+}
+
 /**
  * Compares the tree before and after a Commit, however the library got there:
  * - a Commit that removes, updates or is empty changed the committer's own key, so it carried a path (RFC 9420

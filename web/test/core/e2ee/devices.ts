@@ -1,6 +1,6 @@
 // Devices that speak through the adapter, and the little that tests need around them.
 import assert from "node:assert/strict"
-import { type CheckMember, type FindPsk, type Group, type KeyPackageBundle, Mls, MlsError, type Received } from "../../../src/core/e2ee/mls.js"
+import { type Applied, type CheckMember, type FindPsk, type Group, type KeyPackageBundle, Mls, MlsError, type Received } from "../../../src/core/e2ee/mls.js"
 
 export const nowS = BigInt(Math.floor(Date.now() / 1000))
 export const utf8 = (value: string): Uint8Array => new TextEncoder().encode(value)
@@ -68,4 +68,12 @@ export async function refuses(device: Device, work: () => Promise<unknown>, type
   const before = await device.group.save()
   await assert.rejects(work, (error) => error instanceof type)
   assert.deepEqual(await device.group.save(), before, "a refusal changes nothing")
+}
+
+/** Names of who came and who went, for comparing. */
+export function summary(received: Received): object {
+  assert.equal(received.kind, "commit")
+  const { committer, own, removedSelf, added, removed } = received as Applied
+  const names = (members: Applied["added"]) => members.map(({ identity }) => new TextDecoder().decode(identity)).join()
+  return { committer, own, removedSelf, added: names(added), removed: names(removed) }
 }

@@ -5,7 +5,7 @@ import { MlsEpochError, MlsRefusedError, MlsUsageError } from "../../../src/core
 import { clientConfig, openSuite } from "../../../src/core/e2ee/mls-config.js"
 import { decodeGroup } from "../../../src/core/e2ee/mls-state.js"
 import { parseMessage } from "../../../src/core/e2ee/mls-wire.js"
-import { Device, agree, nowS, refuses, together, utf8 } from "./devices.js"
+import { Device, agree, nowS, refuses, summary, together, utf8 } from "./devices.js"
 
 test("members of a group read each other and know who spoke", async () => {
   const [alice, bob, carol] = [await Device.create("alice"), await Device.create("bob"), await Device.create("carol")]
@@ -30,7 +30,7 @@ test("a commit counts only once it is accepted, also when it comes back as a mes
   assert.equal(alice.group.epoch, 1n)
   await refuses(alice, () => alice.group.commit({ nowS }), MlsUsageError)
   assert.equal((await bob.group.process(commit)).kind, "commit")
-  assert.deepEqual(await alice.group.process(commit), { kind: "commit", committer: 0, own: true, removedSelf: false })
+  assert.deepEqual(summary(await alice.group.process(commit)), { committer: 0, own: true, removedSelf: false, added: "", removed: "" })
   await agree(alice, bob)
 })
 
@@ -102,8 +102,9 @@ test("proposals are covered by anybody's next commit", async () => {
   await bob.group.mergeStaged()
   assert.ok(welcome)
   dave.group = await dave.mls.join(welcome, [dave.bundle])
-  await alice.group.process(commit)
-  assert.deepEqual(await carol.group.process(commit), { kind: "commit", committer: 1, own: false, removedSelf: true })
+  const change = { committer: 1, own: false, added: "dave", removed: "carol" }
+  assert.deepEqual(summary(await alice.group.process(commit)), { ...change, removedSelf: false })
+  assert.deepEqual(summary(await carol.group.process(commit)), { ...change, removedSelf: true })
   await agree(alice, bob, dave)
 })
 
@@ -112,7 +113,13 @@ test("an outsider with a GroupInfo joins by itself, and again after losing its s
   await together(alice, bob)
   const joined = await carol.mls.joinExternal(await alice.group.groupInfo(), carol.bundle)
   for (const other of [alice, bob])
-    assert.deepEqual(await other.group.process(joined.commit), { kind: "commit", committer: undefined, own: false, removedSelf: false })
+    assert.deepEqual(summary(await other.group.process(joined.commit)), {
+      committer: undefined,
+      own: false,
+      removedSelf: false,
+      added: "carol",
+      removed: "",
+    })
   carol.group = joined.group
   await agree(alice, bob, carol)
 
