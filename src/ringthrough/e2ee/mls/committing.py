@@ -55,9 +55,9 @@ def create_commit(
     if state.staged is not None:
         raise CommitStaged("a commit is staged already: merge or discard it first")
     epoch, cs = state.epoch, state.cs
-    references = select_pending(state, proposals) if options.with_pending else {}
-    by_value = [SentProposal(proposal, epoch.own_leaf) for proposal in proposals]
     judge = Judge(cs, epoch.context, epoch.tree, check, now_s)
+    references = select_pending(state, judge, proposals) if options.with_pending else {}
+    by_value = [SentProposal(proposal, epoch.own_leaf) for proposal in proposals]
     effects = apply_proposals(judge, [*references.values(), *by_value], epoch.own_leaf)
     psks = state.psks(effects.psks)
     entries: tuple[ProposalOrRef, ...] = (*references, *proposals)

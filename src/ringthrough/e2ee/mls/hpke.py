@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hmac
-from functools import lru_cache
+from functools import cache, lru_cache
 
 from .codec import opaque
 from .kem import HpkeKeyPair, hkdf_expand
@@ -13,6 +13,7 @@ from .suites import CipherSuite
 _MODE_BASE = b"\x00"
 
 
+@cache
 def _suite_id(cs: CipherSuite) -> bytes:
     numbers = (cs.kem.id, cs.kdf_id, cs.aead.id)
     return b"HPKE" + b"".join(number.to_bytes(2, "big") for number in numbers)

@@ -8,7 +8,6 @@ from .commits import Commit
 from .credentials import CredentialCheck, Member
 from .errors import (
     InvalidMessage,
-    InvalidProposal,
     InvalidTree,
     LimitExceeded,
     OwnMessage,
@@ -29,17 +28,7 @@ from .framing import (
 from .limits import PENDING_PROPOSALS_MAX
 from .message_protection import OpenedMessage, check_membership_tag, open_private, open_sender_data
 from .processing_commit import process_commit
-from .proposal_list import Judge, SentProposal, check_add, check_psks, check_update
-from .proposals import (
-    AddProposal,
-    ExternalInitProposal,
-    GroupContextExtensionsProposal,
-    Proposal,
-    PskProposal,
-    ReInitProposal,
-    RemoveProposal,
-    UpdateProposal,
-)
+from .proposal_list import Judge, SentProposal, check_proposal
 from .state import GroupState
 
 
@@ -167,24 +156,3 @@ def _process_handshake(
     consume()
     state.pending[reference] = SentProposal(body, sender)
     return ProposalStored(reference, state.epoch.tree.member(sender))
-
-
-def check_proposal(judge: Judge, proposal: Proposal, sender: int) -> None:
-    """Refuses a proposal that no commit could take in, so that it is never stored."""
-    extensions = judge.context.extensions
-    match proposal:
-        case AddProposal(package):
-            check_add(judge, extensions, package)
-        case UpdateProposal(leaf):
-            check_update(judge, extensions, sender, leaf)
-        case RemoveProposal(removed):
-            judge.tree.leaf(removed)
-        case PskProposal(psk):
-            check_psks(judge.cs, (psk,))
-        case GroupContextExtensionsProposal(wanted):
-            for _, member in judge.tree.occupied():
-                member.check_capabilities(judge.cs, wanted)
-        case ExternalInitProposal():
-            raise InvalidProposal("an ExternalInit outside of an external commit")
-        case ReInitProposal():
-            raise Unsupported("re-initialising a group is not supported")

@@ -190,3 +190,24 @@ def _apply_update(judge: Judge, tree: RatchetTree, extensions: Extensions, sende
 def _apply_add(judge: Judge, tree: RatchetTree, extensions: Extensions, package: KeyPackage) -> int:
     check_add(judge, extensions, package)
     return tree.add_leaf(package.leaf_node)
+
+
+def check_proposal(judge: Judge, proposal: Proposal, sender: int) -> None:
+    """Refuses a proposal that no commit could take in, so that it is never stored."""
+    extensions = judge.context.extensions
+    match proposal:
+        case AddProposal(package):
+            check_add(judge, extensions, package)
+        case UpdateProposal(leaf):
+            check_update(judge, extensions, sender, leaf)
+        case RemoveProposal(removed):
+            judge.tree.leaf(removed)
+        case PskProposal(psk):
+            check_psks(judge.cs, (psk,))
+        case GroupContextExtensionsProposal(wanted):
+            for _, member in judge.tree.occupied():
+                member.check_capabilities(judge.cs, wanted)
+        case ExternalInitProposal():
+            raise InvalidProposal("an ExternalInit outside of an external commit")
+        case ReInitProposal():
+            raise Unsupported("re-initialising a group is not supported")

@@ -18,8 +18,7 @@ from .framing import (
 from .hpke import hpke_generate
 from .leaf_node import LeafNodeSource
 from .message_protection import Pad, protect_private, protect_public, sign
-from .processing import check_proposal
-from .proposal_list import Judge, SentProposal
+from .proposal_list import Judge, SentProposal, check_proposal
 from .proposals import Proposal, UpdateProposal
 from .signatures import Random
 from .state import GroupState

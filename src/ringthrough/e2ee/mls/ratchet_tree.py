@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 from typing import TypeVar
 
 from . import tree_math
-from .codec import Reader, opaque, u8, u32, u32_vector, vector
+from .codec import Reader, opaque, u32, u32_vector, vector
 from .credentials import Member
 from .errors import DecodeError, InvalidTree, LimitExceeded
 from .leaf_node import LeafNode
@@ -49,7 +49,7 @@ class ParentNode(Structure):
 class RatchetTree:
     """A full binary tree: `leaves[i]` is node 2i, `parents[i]` is node 2i + 1; None is a blank node."""
 
-    __slots__ = ("_encoded", "_hashes", "cs", "leaves", "parents")
+    __slots__ = ("_encoded", "_full_below", "_hashes", "cs", "leaves", "parents")
 
     def __init__(
         self,
@@ -63,6 +63,8 @@ class RatchetTree:
         self.parents = parents
         self._hashes: list[bytes | None] = hashes if hashes is not None else [None] * self.width
         self._encoded: bytes | None = None
+        # No leaf with a smaller index is blank; keeps adding many members linear.
+        self._full_below = 0
 
     @staticmethod
     def of_one(cs: CipherSuite, leaf: LeafNode) -> RatchetTree:
@@ -73,6 +75,7 @@ class RatchetTree:
         """A tree that can be changed without changing this one; nodes are immutable and shared."""
         tree = RatchetTree(self.cs, self.leaves.copy(), self.parents.copy(), self._hashes.copy())
         tree._encoded = self._encoded
+        tree._full_below = self._full_below
         return tree
 
     @property
@@ -161,6 +164,8 @@ class RatchetTree:
     def set_leaf(self, index: int, leaf: LeafNode | None) -> None:
         """Replaces a leaf and nothing else."""
         self.leaves[index] = leaf
+        if leaf is None:
+            self._full_below = min(self._full_below, index)
         self._touch(2 * index)
 
     def set_parent(self, node: int, parent: ParentNode | None) -> None:
@@ -184,6 +189,7 @@ class RatchetTree:
         """Applies a Remove (section 12.1.3), except for `truncate`."""
         self.leaf(index)
         self.leaves[index] = None
+        self._full_below = min(self._full_below, index)
         self.blank_direct_path(index)
 
     def truncate(self) -> None:
@@ -192,6 +198,7 @@ class RatchetTree:
         while count > 1 and not any(leaf is not None for leaf in self.leaves[count // 2 : count]):
             count //= 2
         if count != len(self.leaves):
+            self._full_below = min(self._full_below, count)
             del self.leaves[count:]
             del self.parents[count - 1 :]
             del self._hashes[self.width :]
@@ -211,10 +218,11 @@ class RatchetTree:
 
     def leftmost_blank(self) -> int:
         """The leaf index the next member takes, after extending the tree if it is full."""
-        try:
-            return self.leaves.index(None)
-        except ValueError:
-            index = len(self.leaves)
+        for index in range(self._full_below, len(self.leaves)):
+            if self.leaves[index] is None:
+                self._full_below = index
+                return index
+        index = self._full_below = len(self.leaves)
         if index * 2 > GROUP_LEAVES_MAX:
             raise LimitExceeded(f"a group has at most {GROUP_LEAVES_MAX} members")
         self.leaves.extend([None] * index)
@@ -324,8 +332,3 @@ def _expect(node: LeafNode | ParentNode | None, type: type[T]) -> T | None:
     if node is None or isinstance(node, type):
         return node
     raise DecodeError("a leaf node stands at the place of a parent node, or the reverse")
-
-
-def encode_node(node: LeafNode | ParentNode) -> bytes:
-    """`Node` of section 12.4.3.3."""
-    return u8(_LEAF if isinstance(node, LeafNode) else _PARENT) + node.encoded

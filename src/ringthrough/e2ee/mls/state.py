@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Final
 
 from .credentials import Member
 from .epoch import Epoch, PastEpoch, past_epoch_of
 from .errors import InvalidMessage, NotActive, UnknownPsk, WrongEpoch
 from .group_context import GroupContext, interim_transcript_hash
-from .key_schedule import epoch_keys, joiner_secret, member_secret
+from .key_schedule import EpochSecrets, epoch_keys, joiner_secret, member_secret
 from .limits import (
     FORWARD_RATCHET_DEFAULT,
     PAST_EPOCHS_DEFAULT,
@@ -144,12 +144,20 @@ class GroupState:
         self.staged = None
 
     def leave(self) -> None:
-        """This member was removed: nothing can be read or sent from here on."""
+        """This member was removed: the secrets go, so that nothing can be read or sent from here on."""
+        epoch, cs = self.epoch, self.cs
+        self.epoch = replace(
+            epoch,
+            secrets=EpochSecrets(*(b"" for _ in range(8))),
+            secret_tree=SecretTree(cs, epoch.tree.leaf_count, {}, {}),
+            private_keys={},
+        )
         self.is_active = False
         self.past = []
         self.pending = {}
         self.pending_updates = {}
         self.staged = None
+        self.external_psks = {}
         self.resumption_psks = {}
 
 
