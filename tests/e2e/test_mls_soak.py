@@ -161,6 +161,24 @@ def test_a_member_that_ignores_its_removal_reads_nothing_later(cast: Cast) -> No
 
 
 @pytest.mark.promise("CANNOT-SNOOP-AFTER")
+def test_an_update_locks_out_who_copied_a_member(cast: Cast) -> None:
+    sender, victim, reader, _ = cast.members
+    thief = victim.stolen("thief")
+    before = sender.protect(b"both read this")
+    assert thief.process(before) == victim.process(before) == Application(0, b"sender", b"both read this")
+    update = victim.commit(Change())
+    victim.merge()
+    for each in (sender, reader):
+        assert each.process(update.commit) == Committed(removed_self=False)
+    with pytest.raises(Refused):
+        thief.process(update.commit)
+    after = sender.protect(b"the thief does not read this")
+    assert victim.process(after) == Application(0, b"sender", b"the thief does not read this")
+    with pytest.raises(Refused):
+        thief.process(after)
+
+
+@pytest.mark.promise("CANNOT-SNOOP-AFTER")
 def test_a_removal_without_a_path_is_refused(driver: NodeDriver) -> None:
     driver.call("reset")
     sender = TsMember(driver, "sender", time.time)

@@ -114,7 +114,7 @@ class PyMember:
         with refusals():
             self._group = Group.join(welcome, self._bundles, check=accept_all, now_s=self._now_s(), psks=self._psks)
 
-    def join_external(self, group_info: bytes) -> bytes:
+    def join_external(self, group_info: bytes, *, rejoin: bool = False) -> bytes:
         with refusals():
             joined = Group.join_external(
                 group_info,
@@ -122,6 +122,7 @@ class PyMember:
                 signature_key=self._signature_key,
                 random=self._rng.randbytes,
                 check=accept_all,
+                replace_own_leaf=rejoin,
             )
         self._joining = joined.group
         return joined.commit
@@ -167,9 +168,10 @@ class PyMember:
         with refusals():
             return self.group.propose_update(**self._how())
 
-    def protect(self, data: bytes) -> bytes:
+    def protect(self, data: bytes, message_bytes: int | None = None) -> bytes:
+        pad = None if message_bytes is None else _pad_to(message_bytes)
         with refusals():
-            return self.group.protect(data, random=self._rng.randbytes)
+            return self.group.protect(data, random=self._rng.randbytes, pad=pad)
 
     def process(self, message: bytes) -> Received:
         with refusals():
@@ -200,6 +202,12 @@ class PyMember:
     def reload(self) -> None:
         self._group = Group.from_bytes(self.group.to_bytes())
 
+    def stolen(self, thief: str) -> PyMember:
+        """Somebody else with a copy of this member's state."""
+        copy = PyMember(thief, self._rng, self._psks, self._now_s, self._suite)
+        copy._group = Group.from_bytes(self.group.to_bytes())
+        return copy
+
     def _how(self) -> _How:
         return {"random": self._rng.randbytes, "check": accept_all, "now_s": self._now_s()}
 
@@ -209,3 +217,7 @@ class PyMember:
     def _learn_psks(self) -> None:
         for psk_id, secret in self._psks.items():
             self.group.add_psk(psk_id, secret)
+
+
+def _pad_to(message_bytes: int) -> Callable[[int], int]:
+    return lambda unpadded_bytes: max(message_bytes, unpadded_bytes)

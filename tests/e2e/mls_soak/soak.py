@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import random
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from .member import Application, Change, Committed, Made, Member, Outcome, Proposed, Refused
 from .node_driver import NodeDriver
@@ -48,6 +48,10 @@ class Late:
     data: bytes
     message: bytes
     readers: tuple[Member, ...]
+
+    def without(self, member: Member) -> Late:
+        """For a member that lost the keys of the past."""
+        return replace(self, readers=tuple(reader for reader in self.readers if reader is not member))
 
 
 def deliver(members: Sequence[Member], message: bytes) -> list[tuple[Member, Outcome]]:
@@ -119,6 +123,7 @@ class Soak:
             (3, "late message", self.late_message, True),
             (3, "proposals", self.proposals, len(self.members) > 2),
             (2, "external join", self.external_join, self.room() > 0),
+            (1, "external rejoin", self.external_rejoin, True),
             (2, "pre-shared key", self.pre_shared_key, True),
             (2, "race", self.race, True),
             (2, "reload", lambda: self.pick().reload(), True),
@@ -159,7 +164,10 @@ class Soak:
     def message(self) -> None:
         sender = self.pick()
         data = self.rng.randbytes(self.rng.choice([0, 1, 63, 64, 500, 20_000]))
-        message = sender.protect(data)
+        wanted = self.rng.choice([None, 1024, 32_768])
+        message = sender.protect(data, wanted)
+        if wanted is not None and len(data) < wanted - 300 and len(message) != wanted:
+            raise SoakFailure(f"{sender.name} made a message of {len(message)} bytes instead of {wanted}")
         readers = self._without(sender)
         self.expect_refusal(sender, message, "its sender")
         self.tamper(message, readers)
@@ -195,6 +203,19 @@ class Soak:
         commit = joiner.join_external(self.pick().group_info())
         self.members.append(joiner)
         self.accept(joiner, Made(commit, None), renewed=True)
+
+    def external_rejoin(self) -> None:
+        """A member that lost its state comes back by itself; its former leaf goes in the same commit."""
+        helper, returning = self.rng.sample(self.members, 2)
+        before = returning.stolen(self._name("lost"))
+        commit = returning.join_external(helper.group_info(), rejoin=True)
+        self.accept(returning, Made(commit, None), renewed=True)
+        # ts-mls does not notice that an external commit removes it, and refuses the commit; either way it is out.
+        for _, outcome in deliver([before], commit):
+            if not isinstance(outcome, Refused) and outcome != Committed(removed_self=True):
+                raise SoakFailure(f"the former state of {returning.name}: {outcome!r}")
+        self.expect_refusal(before, helper.protect(b"to those who are here"), "the former leaf's state")
+        self._late = [late.without(returning) for late in self._late]
 
     def pre_shared_key(self) -> None:
         committer = self.pick()

@@ -53,9 +53,9 @@ class TsMember:
     def join(self, welcome: bytes) -> None:
         self._call("join", welcome=welcome)
 
-    def join_external(self, group_info: bytes) -> bytes:
+    def join_external(self, group_info: bytes, *, rejoin: bool = False) -> bytes:
         self.key_package()
-        return self._bytes("join_external", "commit", group_info=group_info)
+        return self._bytes("join_external", "commit", group_info=group_info, rejoin=rejoin)
 
     def leaf(self) -> int:
         leaf: int = self._views([self.name])[0]["leaf"]
@@ -82,8 +82,9 @@ class TsMember:
     def propose_psk(self, psk_id: bytes) -> bytes:
         return self._bytes("propose", "message", psk=psk_id, now_s=self._now_s())
 
-    def protect(self, data: bytes) -> bytes:
-        return self._bytes("protect", "message", data=data)
+    def protect(self, data: bytes, message_bytes: int | None = None) -> bytes:
+        wanted = {} if message_bytes is None else {"message_bytes": message_bytes}
+        return self._bytes("protect", "message", data=data, **wanted)
 
     def process(self, message: bytes) -> Received:
         outcome = process_all([self], message)[0]
@@ -103,6 +104,11 @@ class TsMember:
     def forge_pathless_remove(self, leaf: int) -> bytes:
         """A commit that no honest client makes: right in everything, but without the path that a Remove needs."""
         return self._bytes("forge_pathless_remove", "commit", remove=leaf)
+
+    def stolen(self, thief: str) -> TsMember:
+        """Somebody else with a copy of this member's state."""
+        self._call("steal", thief=thief)
+        return TsMember(self._driver, thief, self._now_s)
 
     def _views(self, names: Sequence[str]) -> list[Any]:
         asked = {"label": EXPORT_LABEL, "context": EXPORT_CONTEXT, "length": EXPORT_BYTES}
