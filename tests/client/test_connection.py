@@ -443,6 +443,16 @@ async def test_a_deposit_leaves_no_stream_open(world: World, connect: Connect) -
     await soon(connection.deposit(stream(1), BODY))
 
 
+async def test_requests_leave_in_the_order_in_which_they_were_made(world: World, connect: Connect) -> None:
+    """A CLOSE that was overtaken by the next OPEN would close what that has opened."""
+    connection = connect(world.url)
+    await soon(connection.connected.wait())
+    await connection.create(stream(1), StreamKind.INBOX, frames.TokenHash(bytes(32)))
+    for _ in range(20):
+        await soon(connection.deposit(stream(1), BODY))
+    assert connection.generation == 0
+
+
 async def test_back_off_grows_and_starts_afresh_after_a_steady_connection(
     fake: Fake, connect: Connect, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -319,14 +319,12 @@ class Connection:
             waiting = self._waiting
             try:
                 async with asyncio.timeout(REQUEST_TIMEOUT_S):
-                    await socket.send_bytes(message)
+                    self._send_soon(message)
                     return await future
             except TimeoutError as e:
                 # Whatever comes of it now, the log will tell after the next connection.
                 self._spawn(_close(socket))
                 raise ServerUnreachable(f"{self.origin} did not answer") from e
-            except (aiohttp.ClientError, ConnectionError) as e:
-                raise ServerUnreachable(f"{self.origin} did not answer: {type(e).__name__}") from e
             finally:
                 waiting.pop(request, None)
 
@@ -338,6 +336,8 @@ class Connection:
             self._send_soon(message)
 
     def _send_soon(self, message: bytes) -> None:
+        """Everything goes this way, since tasks begin in the order in which they are made: a request must not
+        overtake one that the session made before it."""
         if self._socket is not None:
             self._spawn(_send(self._socket, message))
 

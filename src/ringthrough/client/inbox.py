@@ -109,6 +109,7 @@ class Inbox:
             log.warning("refused an invitation: %s", type(e).__name__)
             with self._context.store.transaction():
                 done()
+            self._context.notify()
             return True
         self._joined(row)
         self._context.notify()
