@@ -67,9 +67,10 @@ class Load:
         async with asyncio.timeout(SETUP_S_MAX):
             for number in range(self.plan.groups):
                 self.groups.append(await self._group(number))
-        for group in self.groups:
+        for number, group in enumerate(self.groups):
+            following = self.groups[(number + 1) % len(self.groups)] if self.plan.rotate else group
             for index, member in enumerate(group):
-                member.peer.on_message = self._handler(group, index)
+                member.peer.on_message = self._handler(group, index, following[0])
 
     async def _group(self, number: int) -> list[Member]:
         plan = self.plan
@@ -84,13 +85,13 @@ class Load:
             for _ in range(plan.members)
         ]
 
-    def _handler(self, group: list[Member], index: int) -> OnMessage:
+    def _handler(self, group: list[Member], index: int, next_sender: Member) -> OnMessage:
         plan = self.plan
         sends = plan.all_send or index == 0
         counts = plan.count_own or plan.all_send or not sends
         leads = plan.window > 0 and index == len(group) - 1
-        first = group[0]
-        write, frame = first.peer.transport.write, first.frame
+        body_at = group[0].body_at
+        write, frame = next_sender.peer.transport.write, next_sender.frame
         timed = plan.rate_per_s > 0
         count_of = _ours_counter(self) if plan.target is Target.OURS else _bare_counter
 
@@ -101,7 +102,7 @@ class Load:
             if counts:
                 self.delivered += count
                 if timed:
-                    self._note(data, start, count, first.body_at)
+                    self._note(data, start, count, body_at)
             if leads and self.running:
                 write(frame * count)
 
@@ -158,7 +159,7 @@ class Load:
         return self.planned * (self.plan.members - (0 if self.plan.count_own else 1))
 
     def _fill_windows(self) -> None:
-        for group in self.groups:
+        for group in self.groups[:1] if self.plan.rotate else self.groups:
             for _ in range(self.plan.window):
                 group[0].peer.transport.write(group[0].frame)
 

@@ -40,6 +40,8 @@ class Plan(msgspec.Struct, frozen=True, kw_only=True):
     groups: int = 1
     members: int = 2
     window: int = 0
+    rotate: bool = False
+    """Closed loop over all groups together: the next message leaves from the next group."""
     rate_per_s: float = 0.0
     all_send: bool = False
     count_own: bool = False

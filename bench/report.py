@@ -9,6 +9,7 @@ import platform
 import subprocess
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
+from importlib.metadata import version
 from pathlib import Path
 
 from bench.stats import RATIO_OF_RATES, RATIO_OF_TIMES, median, ratio
@@ -138,6 +139,7 @@ def machine() -> dict[str, object]:
         "cores": os.cpu_count(),
         "kernel": platform.release(),
         "python": platform.python_version(),
+        **{name: version(name) for name in ("aiohttp", "uvloop")},
         "load_1min": round(os.getloadavg()[0], 2),
     }
 
