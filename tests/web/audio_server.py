@@ -126,7 +126,7 @@ def resampled(pcm: Pcm, from_hz: int, to_hz: int) -> Pcm:
     """Change the rate of a whole recording, exactly up to the lower rate's band."""
     if from_hz == to_hz:
         return pcm
-    size = int(round(pcm.size * to_hz / from_hz))
+    size = round(pcm.size * to_hz / from_hz)
     spectrum = np.fft.rfft(pcm.astype(np.float64))
     kept = np.zeros(size // 2 + 1, dtype=np.complex128)
     count = min(kept.size, spectrum.size)

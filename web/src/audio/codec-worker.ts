@@ -2,9 +2,9 @@
 
 import type { CapturedPacket, CaptureControl } from "../worker/audio-ports.js"
 import type { CodecReport, CodecStart, Readiness, SampleFrame } from "./messages.js"
-import { Effort, type Encoder, openEncoder } from "./opus.js"
+import { Effort, type Encoder, openEncoder, WARM_UP_FRAMES } from "./opus.js"
 import { Resampler } from "./resampler.js"
-import { SPEECH_RATE_HZ } from "./sound.js"
+import { frameSamples, SPEECH_RATE_HZ } from "./sound.js"
 
 const REPORT_FRAMES = 16
 
@@ -21,6 +21,8 @@ class CodecLine {
     this.#encoder = encoder
     this.#engine = engine
     this.#resampler = rateHz === SPEECH_RATE_HZ ? null : new Resampler(rateHz, SPEECH_RATE_HZ)
+    // Whole frames of silence leave it as it was, and its code ready: the first frame is not to come late.
+    for (let frame = 0; frame < WARM_UP_FRAMES; frame++) this.#resampler?.push(new Float32Array(frameSamples(rateHz)))
   }
 
   get delayMs(): number {

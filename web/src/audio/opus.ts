@@ -55,7 +55,7 @@ export interface Encoder {
 }
 
 /** Frames that run the codec's code before it is needed: the first, slow ones would set the call's delay. */
-const WARM_UP_FRAMES = 8
+export const WARM_UP_FRAMES = 8
 
 export async function openEncoder(): Promise<Encoder> {
   const trial = await createCallEncoder()

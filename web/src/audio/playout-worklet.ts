@@ -10,8 +10,8 @@ import { OPUS_RATES_HZ, rms } from "./sound.js"
 
 const REPORT_MS = 1000
 
-/** The smallest playout delay: two thirds of a frame. The buffer raises it where the network asks for more. */
-const TARGET_MS_MIN = 40
+/** The smallest playout delay, just under a frame. The buffer raises it where the network asks for more. */
+const TARGET_MS_MIN = 50
 
 const CODEC_RATE_HZ = OPUS_RATES_HZ.includes(sampleRate) ? sampleRate : 48_000
 
