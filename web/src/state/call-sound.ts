@@ -1,0 +1,29 @@
+/** What the call's view model needs from the sound of a call. The audio layer provides it; tests a silent one. */
+
+export interface SoundDevices {
+  /** Null: the browser's default. */
+  readonly input: string | null
+  readonly output: string | null
+}
+
+export type SoundNews =
+  /** The microphone went away, or the sound failed: what happened and what to do next. */
+  | { readonly kind: "trouble"; readonly what: string; readonly next: string }
+  /** The browser waits for a click before it plays. */
+  | { readonly kind: "paused"; readonly needsClick: boolean }
+  | { readonly kind: "running" }
+
+export interface RunningSound {
+  readonly capture: MessagePort
+  readonly playout: MessagePort
+  setMuted(muted: boolean): void
+  setInput(deviceId: string | null): Promise<void>
+  /** False where the browser leaves the choice to the system. */
+  setOutput(deviceId: string | null): Promise<boolean>
+  /** Of the last moment, 0 to 1. */
+  level(): { readonly microphone: number; readonly peer: number }
+  stop(): void
+}
+
+/** Opens microphone and loudspeaker; rejects with what can be read as a `Fault`. */
+export type OpenSound = (devices: SoundDevices, onNews: (news: SoundNews) => void) => Promise<RunningSound>

@@ -1,0 +1,178 @@
+/** Calls of this profile, and the sound of the one that this tab carries. */
+
+import type { CallHistoryEntry, CallId, CallView, ConversationId, Engine, Fault } from "../worker/api.js"
+import type { OpenSound, RunningSound, SoundNews } from "./call-sound.js"
+import type { Clock } from "./clock.js"
+import { faultOf } from "./faults.js"
+import type { Preferences } from "./preferences.svelte.js"
+
+/** How long the reason of an ended call stays. */
+const ENDED_SHOWN_MS = 12_000
+
+export interface CallsOutside {
+  readonly engine: Engine
+  readonly clock: Clock
+  readonly preferences: Preferences
+  readonly openSound: OpenSound
+  onFault(fault: Fault): void
+}
+
+export class Calls {
+  readonly #outside: CallsOutside
+  /** The call to show: one that goes on, or the last one until its reason was seen. */
+  current = $state.raw<CallView | null>(null)
+  history = $state.raw<readonly CallHistoryEntry[]>([])
+  /** Between the click and the engine's answer: the microphone opens, the place is taken. */
+  starting = $state<ConversationId | null>(null)
+  sound = $state.raw<RunningSound | null>(null)
+  trouble = $state.raw<SoundNews | null>(null)
+  #ownCall: CallId | null = null
+  #forget: () => void = () => undefined
+
+  constructor(outside: CallsOutside) {
+    this.#outside = outside
+  }
+
+  get goesOn(): boolean {
+    return this.current !== null && this.current.phase !== "ended"
+  }
+
+  absorb(call: CallView): void {
+    const other = this.current !== null && this.current.id !== call.id
+    // A second call never takes the place of one that goes on: the engine tells its caller "busy".
+    if (other && (this.goesOn || call.phase === "ended")) {
+      void this.loadHistory()
+      return
+    }
+    this.#forget()
+    this.current = call
+    if (call.phase !== "ended") return
+    this.#stopSound(call.id)
+    this.#forget = this.#outside.clock.after(ENDED_SHOWN_MS, () => this.dismiss())
+    void this.loadHistory()
+  }
+
+  /** The microphone opens first: nobody's phone rings for a call that cannot speak. */
+  async place(conversation: ConversationId): Promise<boolean> {
+    if (this.goesOn || this.starting !== null) return false
+    this.starting = conversation
+    this.dismiss()
+    try {
+      const sound = await this.#openSound()
+      const call = await this.#outside.engine.placeCall(conversation)
+      await this.#attach(call, sound)
+      return true
+    } catch (error) {
+      this.#stopSound(null)
+      this.#outside.onFault(faultOf(error))
+      return false
+    } finally {
+      this.starting = null
+    }
+  }
+
+  async answer(): Promise<void> {
+    const call = this.current
+    if (call === null || call.phase !== "ringing_here" || this.starting !== null) return
+    this.starting = call.conversation
+    try {
+      // Both at once: the time from the click to the first sound is what people feel.
+      const [sound] = await Promise.all([this.#openSound(), this.#outside.engine.answerCall(call.id)])
+      await this.#attach(call.id, sound)
+    } catch (error) {
+      this.#stopSound(null)
+      this.#outside.onFault(faultOf(error))
+      await this.#quietly(() => this.#outside.engine.hangUp(call.id))
+    } finally {
+      this.starting = null
+    }
+  }
+
+  async decline(): Promise<void> {
+    const call = this.current
+    if (call !== null) await this.#try(() => this.#outside.engine.declineCall(call.id))
+  }
+
+  async hangUp(): Promise<void> {
+    const call = this.current
+    if (call === null) return
+    // Silence at once, whatever the network says.
+    this.#stopSound(call.id)
+    await this.#try(() => this.#outside.engine.hangUp(call.id))
+  }
+
+  async toggleMute(): Promise<void> {
+    const call = this.current
+    if (call === null) return
+    const muted = !call.muted
+    this.sound?.setMuted(muted)
+    this.current = { ...call, muted }
+    await this.#try(() => this.#outside.engine.mute(call.id, muted))
+  }
+
+  async setDevices(devices: { input?: string | null; output?: string | null }): Promise<void> {
+    const { preferences } = this.#outside
+    await this.#try(async () => {
+      if (devices.input !== undefined) {
+        await this.sound?.setInput(devices.input)
+        preferences.change({ inputDeviceId: devices.input })
+      }
+      if (devices.output !== undefined) {
+        await this.sound?.setOutput(devices.output)
+        preferences.change({ outputDeviceId: devices.output })
+      }
+    })
+  }
+
+  dismiss(): void {
+    if (this.current?.phase !== "ended") return
+    this.#forget()
+    this.current = null
+    this.trouble = null
+  }
+
+  async loadHistory(): Promise<void> {
+    await this.#try(async () => {
+      this.history = await this.#outside.engine.callHistory()
+    })
+  }
+
+  async #openSound(): Promise<RunningSound> {
+    const { inputDeviceId, outputDeviceId } = this.#outside.preferences.values
+    this.trouble = null
+    const sound = await this.#outside.openSound({ input: inputDeviceId, output: outputDeviceId }, (news) => {
+      this.trouble = news.kind === "running" ? null : news
+    })
+    this.sound = sound
+    return sound
+  }
+
+  async #attach(call: CallId, sound: RunningSound): Promise<void> {
+    this.#ownCall = call
+    if (this.sound !== sound || (this.current?.id === call && this.current.phase === "ended")) {
+      this.#stopSound(call)
+      return
+    }
+    await this.#outside.engine.attachAudio(call, sound.capture, sound.playout)
+  }
+
+  /** Ends the sound of `call`, or any that has no call. */
+  #stopSound(call: CallId | null): void {
+    if (call !== null && this.#ownCall !== null && this.#ownCall !== call) return
+    this.sound?.stop()
+    this.sound = null
+    this.#ownCall = null
+  }
+
+  async #try(work: () => Promise<unknown>): Promise<void> {
+    try {
+      await work()
+    } catch (error) {
+      this.#outside.onFault(faultOf(error))
+    }
+  }
+
+  async #quietly(work: () => Promise<unknown>): Promise<void> {
+    await work().catch(() => undefined)
+  }
+}

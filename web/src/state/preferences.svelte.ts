@@ -1,0 +1,73 @@
+/** How this browser shows things. Kept in clear in the browser: none of it says with whom the person talks. */
+
+export type Theme = "system" | "light" | "dark"
+
+export interface PreferenceValues {
+  readonly theme: Theme
+  /** 100 to 200. */
+  readonly textPercent: number
+  /** No motion, whatever the system says. */
+  readonly calm: boolean
+  readonly notify: boolean
+  /** Notifications show who wrote and what. */
+  readonly notifyText: boolean
+  readonly ringSound: boolean
+  /** Null: the browser's default. */
+  readonly inputDeviceId: string | null
+  readonly outputDeviceId: string | null
+}
+
+export const TEXT_PERCENTS = [100, 115, 130, 150, 175, 200] as const
+
+const DEFAULTS: PreferenceValues = {
+  theme: "system", textPercent: 100, calm: false, notify: false, notifyText: true, ringSound: true,
+  inputDeviceId: null, outputDeviceId: null,
+}
+
+const KEY = "preferences"
+
+/** The two calls of `Storage` that are used. */
+export interface Keep {
+  getItem(key: string): string | null
+  setItem(key: string, value: string): void
+}
+
+/** What was kept, each value checked: another version, or a curious person, may have written it. */
+export function readPreferences(kept: string | null): PreferenceValues {
+  let found: Record<string, unknown> = {}
+  try {
+    const parsed: unknown = JSON.parse(kept ?? "{}")
+    if (typeof parsed === "object" && parsed !== null) found = parsed as Record<string, unknown>
+  } catch {
+    return DEFAULTS
+  }
+  const flag = (name: "calm" | "notify" | "notifyText" | "ringSound"): boolean =>
+    typeof found[name] === "boolean" ? found[name] : DEFAULTS[name]
+  const device = (name: string): string | null => (typeof found[name] === "string" ? found[name] : null)
+  return {
+    theme: found["theme"] === "light" || found["theme"] === "dark" ? found["theme"] : "system",
+    textPercent: TEXT_PERCENTS.find((percent) => percent === found["textPercent"]) ?? 100,
+    calm: flag("calm"), notify: flag("notify"), notifyText: flag("notifyText"), ringSound: flag("ringSound"),
+    inputDeviceId: device("inputDeviceId"), outputDeviceId: device("outputDeviceId"),
+  }
+}
+
+export class Preferences {
+  readonly #keep: Keep | null
+  values = $state.raw<PreferenceValues>(DEFAULTS)
+
+  /** `keep` is null where the browser refuses storage: choices then last until the page closes. */
+  constructor(keep: Keep | null) {
+    this.#keep = keep
+    this.values = readPreferences(keep?.getItem(KEY) ?? null)
+  }
+
+  change(some: Partial<PreferenceValues>): void {
+    this.values = { ...this.values, ...some }
+    try {
+      this.#keep?.setItem(KEY, JSON.stringify(this.values))
+    } catch {
+      // Storage is full or closed; the choice holds until the page closes.
+    }
+  }
+}

@@ -1,0 +1,35 @@
+/** The sound of a call, from the audio layer: loaded only when the first call begins. */
+
+import captureWorklet from "../../audio/capture-worklet.ts?worker&url"
+import codecWorker from "../../audio/codec-worker.ts?worker&url"
+import playoutWorklet from "../../audio/playout-worklet.ts?worker&url"
+import type { OpenSound } from "../../state/call-sound.js"
+
+const absolute = (file: string): string => new URL(file, document.baseURI).href
+
+export const openSound: OpenSound = async (devices, onNews) => {
+  const { startCallAudio } = await import("../../audio/call-audio.js")
+  return startCallAudio(
+    {
+      inputDeviceId: devices.input,
+      outputDeviceId: devices.output,
+      files: { captureWorklet: absolute(captureWorklet), playoutWorklet: absolute(playoutWorklet), codecWorker: absolute(codecWorker) },
+    },
+    (event) => {
+      switch (event.kind) {
+        case "input_lost":
+        case "failed":
+          onNews({ kind: "trouble", what: event.error.what, next: event.error.next })
+          break
+        case "paused":
+          onNews({ kind: "paused", needsClick: event.needsClick })
+          break
+        case "running":
+          onNews({ kind: "running" })
+          break
+        case "input":
+          break
+      }
+    },
+  )
+}

@@ -1,0 +1,42 @@
+/** The page: starts the engine's worker and shows what it says. */
+
+import { mount } from "svelte"
+import { systemClock } from "../state/clock.js"
+import { connectEngine } from "../state/engine-client.js"
+import { Preferences } from "../state/preferences.svelte.js"
+import { Session } from "../state/session.svelte.js"
+import App from "./App.svelte"
+import { openSound } from "./call/sound.js"
+import { notify } from "./platform/notices.js"
+import { browserPlace } from "./platform/place.js"
+import { browserStorage } from "./platform/storage.js"
+import "./kit/base.css"
+import { text } from "./text.js"
+
+const worker = new Worker(new URL("../worker/main.ts", import.meta.url), { type: "module", name: "engine" })
+const preferences = new Preferences(browserStorage())
+
+const session = new Session({
+  engine: connectEngine(worker),
+  clock: systemClock,
+  place: browserPlace,
+  preferences,
+  openSound,
+  onNotice({ conversation, title, text: words }) {
+    if (!preferences.values.notify) return
+    const shown = preferences.values.notifyText
+    notify({ title: shown ? title : text.name, body: shown ? words : "", tag: conversation },
+      () => session.go({ screen: "chat", id: conversation, info: false }))
+  },
+})
+
+document.documentElement.lang = text.language
+document.documentElement.dir = new URLSearchParams(location.search).get("dir") === "rtl" ? "rtl" : text.direction
+
+mount(App, { target: document.getElementById("page")!, props: { session } })
+void session.start()
+
+if ("serviceWorker" in navigator && import.meta.env.PROD) {
+  // Without it the page works all the same, online.
+  navigator.serviceWorker.register("sw.js").catch(() => undefined)
+}

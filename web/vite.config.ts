@@ -1,0 +1,69 @@
+/**
+ * Builds the page. `vite build` writes what the server ships (`dist/`); `vite build --mode screens` writes the same
+ * page before a scripted engine (`build/ui-screens/`), for tests and pictures.
+ *
+ * No inline script or style may come out: the server's Content-Security-Policy refuses them.
+ */
+import { createHash } from "node:crypto"
+import { readFileSync } from "node:fs"
+import { resolve } from "node:path"
+import { svelte } from "@sveltejs/vite-plugin-svelte"
+import { defineConfig, type Plugin } from "vite"
+
+const here = import.meta.dirname
+
+/** Loaded when they are needed, not kept for offline use: a call needs the network anyway. */
+const NOT_KEPT = /\.(wasm|map|png)$|capture|playout|codec|opus/
+
+/** Writes `sw.js`: the service worker with the list of built files and a version made from their contents. */
+function offlineShell(): Plugin {
+  return {
+    name: "offline-shell",
+    apply: "build",
+    generateBundle: {
+      order: "post",
+      handler(_options, bundle) {
+        const files = Object.values(bundle).filter((file) => file.fileName !== "sw.js" && !NOT_KEPT.test(file.fileName))
+        const digest = createHash("sha256")
+        for (const file of files.toSorted((a, b) => (a.fileName < b.fileName ? -1 : 1))) {
+          digest.update(file.fileName).update(file.type === "chunk" ? file.code : file.source)
+        }
+        for (const chunk of Object.values(bundle)) {
+          if (chunk.type !== "chunk" || chunk.fileName !== "sw.js") continue
+          const kept = ["./", "early.js", "icon.svg", "manifest.webmanifest", ...files.map((file) => file.fileName)]
+            .filter((name) => !name.endsWith(".html"))
+          chunk.code = chunk.code
+            .replace("__SHELL_VERSION__", digest.digest("hex").slice(0, 16))
+            .replace('"__SHELL_FILES__"', kept.map((name) => JSON.stringify(name)).join(","))
+        }
+      },
+    },
+  }
+}
+
+export default defineConfig(({ mode }) => {
+  const screens = mode === "screens"
+  return {
+    root: screens ? resolve(here, "test/ui") : here,
+    publicDir: resolve(here, "public"),
+    base: "./",
+    plugins: [svelte({ configFile: resolve(here, "svelte.config.js") }), offlineShell()],
+    define: { __VERSION__: JSON.stringify(JSON.parse(readFileSync(resolve(here, "package.json"), "utf8")).version) },
+    worker: { format: "es" },
+    build: {
+      outDir: resolve(here, screens ? "build/ui-screens" : "dist"),
+      emptyOutDir: true,
+      assetsInlineLimit: 0,
+      modulePreload: { polyfill: false },
+      reportCompressedSize: false,
+      rolldownOptions: {
+        input: screens
+          ? { page: resolve(here, "test/ui/page.html") }
+          : { index: resolve(here, "index.html"), sw: resolve(here, "src/ui/service-worker.ts") },
+        output: {
+          entryFileNames: (chunk) => (chunk.name === "sw" ? "sw.js" : "assets/[name]-[hash].js"),
+        },
+      },
+    },
+  }
+})
