@@ -35,6 +35,7 @@ PRIVATE_KEY_LIFETIME_S = KEY_PACKAGE_LIFETIME_S + limits.RECORD_LIFETIME_S
 """A Welcome made at the end of a key package's life may wait in the inbox for as long as records are kept."""
 RESTOCK_EVERY_S = 3600.0
 RETRY_S = 5.0
+CONNECT_TIMEOUT_S = 15.0
 
 
 def state_path(home: Path) -> Path:
@@ -135,7 +136,7 @@ async def keep_stock(context: Context) -> None:
 
 async def _create_inbox(connection: Connection, own: OwnIdentity) -> None:
     try:
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(CONNECT_TIMEOUT_S):
             await connection.connected.wait()
     except TimeoutError:
         raise ServerUnreachable(f"cannot connect to {connection.origin}: {connection.down_reason}") from None
