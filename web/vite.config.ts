@@ -34,7 +34,7 @@ function offlineShell(): Plugin {
             .filter((name) => !name.endsWith(".html"))
           chunk.code = chunk.code
             .replace("__SHELL_VERSION__", digest.digest("hex").slice(0, 16))
-            .replace('"__SHELL_FILES__"', kept.map((name) => JSON.stringify(name)).join(","))
+            .replace(/(["'`])__SHELL_FILES__\1/, kept.map((name) => JSON.stringify(name)).join(","))
         }
       },
     },

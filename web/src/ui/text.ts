@@ -30,7 +30,7 @@ export const text = {
 
   start: {
     title: "Messages and calls that get through.",
-    lead: "Choose a handle. No phone number, no e-mail.",
+    lead: "Choose a handle. No phone number, no email.",
     handle: "Handle",
     handleHint: "2 to 32 letters, digits, dots, dashes. Others find you by it.",
     bad: "Use 2 to 32 of a–z, 0–9, dot, dash, underscore, with a letter or digit at both ends.",
@@ -80,7 +80,6 @@ export const text = {
     badAddress: "This is no handle and no link. A handle looks like @name.",
     open: "Start chat",
     scan: "Scan a code",
-    mine: "Show my code",
     groupName: "Name of the group",
     members: "Members",
     addMember: "Add",
@@ -290,11 +289,11 @@ export const text = {
     why: "Why",
     until: "Until",
     value: "Now",
-    cannot: "It cannot know",
+    cannot: "It does not hold",
     cannotRows: [
       "what you write, send or say",
-      "who you talk with, and in which groups you are",
-      "your phone number, e-mail or contacts",
+      "whom you talk with, and in which groups you are",
+      "your phone number, email or contacts",
     ],
   },
   bytes: (count: number): string => {
