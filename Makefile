@@ -50,8 +50,8 @@ soak: setup-test ## long random runs: MLS with ts-mls, kill -9 hundreds of times
 	@$(BIN)/python tests/e2e/mls_soak/run.py --seeds $(or $(SEEDS),20) --steps $(or $(STEPS),100) --members $(or $(MEMBERS),20)
 	@RINGTHROUGH_SOAK=1 $(BIN)/python -m pytest -o timeout=3600 tests/server/test_kill.py tests/e2e/test_kill.py
 
-bench: setup-test setup-demo ## measure; writes bench/results/*.json
-	@$(BIN)/python -m bench
+bench: setup-test setup-demo ## measure; writes bench/results/*.json and the README's table
+	@$(BIN)/python -m bench && $(BIN)/python -m bench.readme
 
 format: $(VENV)/dev.stamp ## put the sources into their format
 	@$(BIN)/ruff check --fix .
