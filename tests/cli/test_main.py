@@ -60,7 +60,6 @@ def test_errors_are_said_in_a_line(
     def fail(*_: object) -> int:
         raise error
 
-    monkeypatch.setattr(main_module.account, "_show", fail)
     monkeypatch.setattr("ringthrough.cli.account._show", fail)
     assert main(["account", "show"]) == 1
     assert capsys.readouterr().err.splitlines() == [f"ringthrough: {line}" for line in said]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import sys
+import time
 
 import pytest
 
@@ -168,6 +169,7 @@ async def test_both_processes_write_and_change_the_members(world: World) -> None
 async def test_following_in_one_program_while_another_sends(world: World) -> None:
     """`read --follow` and `send` on one home, both ways, with real processes: nothing lost, nothing twice."""
     count = 50
+    world.now_s = time.time()  # the programs have no other clock
     for name in ("alice", "bob"):
         await world.account(name)
 
@@ -198,8 +200,8 @@ async def test_following_in_one_program_while_another_sends(world: World) -> Non
 
         async def send(name: str, to: str, numbers: range) -> None:
             sender = await program(name, "send", to, "-")
-            await sender.communicate("".join(f"{n}\n" for n in numbers).encode())
-            assert sender.returncode == 0
+            out, _ = await sender.communicate("".join(f"{n}\n" for n in numbers).encode())
+            assert sender.returncode == 0, out
 
         sends = [send("alice", "@bob", range(1, 26)), send("alice", "@bob", range(26, count))]
         sends += [send("bob", "@alice", range(25)), send("bob", "@alice", range(25, count))]
