@@ -1,6 +1,6 @@
 // The address of a server, as people write it and as credentials carry it.
 
-const ADDRESS = /^(?:([a-z]+):\/\/)?(?:[^/?#@]*@)?(?:\[([^\]]*)\]|([^/?#@:[\]]+))(?::(\d*))?(?:[/?#].*)?$/is
+const ADDRESS = /^([a-z]+):\/\/(?:[^/?#@]*@)?(?:\[([^\]]*)\]|([^/?#@:[\]]+))(?::(\d*))?(?:[/?#].*)?$/is
 const HOST = /^(?=.{1,253}$)[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?(?:\.[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?)*$/
 const USUAL_PORTS: Record<string, number> = { https: 443, http: 80 }
 
@@ -13,7 +13,8 @@ const { URL } = globalThis as unknown as { URL: new (url: string) => { readonly 
  * A RangeError for what is no host, or for a scheme that is neither http nor https.
  */
 export function normaliseOrigin(server: string): string {
-  const [, scheme = "https", address, name = "", digits = ""] = ADDRESS.exec(server) ?? []
+  const written = server.includes("://") ? server : `https://${server}`
+  const [, scheme = "", address, name = "", digits = ""] = ADDRESS.exec(written) ?? []
   const usualPort = USUAL_PORTS[scheme.toLowerCase()]
   const port = digits === "" ? usualPort : Number(digits)
   const host = address === undefined ? name.toLowerCase() : `[${address.toLowerCase()}]`

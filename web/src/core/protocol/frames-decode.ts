@@ -12,7 +12,7 @@ import {
   type Records,
   type ServerFrame,
   StreamKind,
-} from "./frames.js"
+} from "./frame-types.js"
 import {
   APPEND_BYTES_MAX,
   APPEND_RECORDS_MAX,

@@ -1,7 +1,7 @@
 // Frames to bytes. What the other side would refuse for its shape is a RangeError here: a mistake of the caller.
 import { bigEndian, concat } from "../bytes.js"
 import { type Packable, pack } from "../msgpack.js"
-import { type Append, AppendFlag, type ControlFrame, type Frame, FrameType, type Record } from "./frames.js"
+import { type Append, AppendFlag, type ControlFrame, type Frame, FrameType, type Record } from "./frame-types.js"
 import { TOKEN_HASH_BYTES } from "./limits.js"
 
 /** One WebSocket message. */
