@@ -64,7 +64,7 @@ export class Calls {
         continue
       }
       if (conversation !== undefined && (row.outgoing || row.answeredS > 0)) {
-        this.sendSoon(conversation, { callId: fromHex(row.id), kind: "hangup", reason: "failed", toLeaf: null })
+        this.sendSoon(conversation, { callId: fromHex(row.id) as machine.CallId, kind: "hangup", reason: "failed", toLeaf: null })
       }
       const outcome = row.answeredS > 0 ? "answered" : row.outgoing ? "unanswered" : "missed"
       await this.context.store.transaction((tx) => finishCall(tx, row.id, outcome, this.context.nowS(), toHex(this.context.own.accountId)))

@@ -65,8 +65,8 @@ export class Device implements Listener {
     for (const work of [inbox.run(), deliverInvitations(context), keepStock(context), device.uploads.run()]) {
       work.catch((error: unknown) => device.fault(error))
     }
-    context.connection(own.origin)
     await device.calls.restore()
+    device.connectionChanged(context.connection(own.origin))
     return device
   }
 

@@ -49,7 +49,7 @@ async function lead(emit: (event: api.EngineEvent) => void): Promise<Led> {
 const tabs = new Tabs(
   {
     id: crypto.randomUUID(),
-    lock: (steal, held) => navigator.locks.request(LOCK, { steal }, held),
+    lock: async (steal, held) => void (await navigator.locks.request(LOCK, { steal }, held)),
     channel: new BroadcastChannel(LOCK),
   },
   lead,
