@@ -9,7 +9,7 @@ import sys
 import time
 
 from bench.processes import ProcessFailed
-from bench.report import Result, machine, table
+from bench.report import Result, machine, table, watched
 
 NAMES = ("mls_groups", "messages", "fanout", "relay", "call", "memory")
 
@@ -29,7 +29,7 @@ def main() -> int:
     for name in args.names or NAMES:
         started_s = time.monotonic()
         try:
-            result: Result = importlib.import_module(f"bench.{name}").run(quick=args.quick)
+            result: Result = watched(importlib.import_module(f"bench.{name}").run, quick=args.quick)
         except (ProcessFailed, RuntimeError, OSError, subprocess.SubprocessError) as e:
             print(f"{name} could not be run: {e}\n", file=sys.stderr, flush=True)
             failed.append(name)
@@ -48,6 +48,11 @@ def _goals(results: list[Result]) -> str:
     lines += [
         f"missed: {name}, {row.case}, {row.metric}: {row.ours:g} {row.unit}, {row.ratio:g}x; goal {row.goal}"
         for name, row in missed
+    ]
+    lines += [
+        f"not fit to be quoted: {result.name}: {result.disturbance}"
+        for result in results
+        if result.disturbance is not None and result.disturbance.too_much
     ]
     return "\n".join(lines)
 

@@ -176,4 +176,4 @@ def _rows(calls: list[Heard], floors: list[Heard]) -> list[Row]:
 
 
 if __name__ == "__main__":
-    sys.exit(finish(run(quick=options(__doc__).quick)))
+    sys.exit(finish(run, quick=options(__doc__).quick))

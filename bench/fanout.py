@@ -44,4 +44,4 @@ def run(*, quick: bool = False) -> Result:
 
 
 if __name__ == "__main__":
-    sys.exit(finish(run(quick=options(__doc__).quick)))
+    sys.exit(finish(run, quick=options(__doc__).quick))

@@ -80,4 +80,4 @@ def _connection(memory: Memory) -> float:
 
 
 if __name__ == "__main__":
-    sys.exit(finish(run(quick=options(__doc__).quick)))
+    sys.exit(finish(run, quick=options(__doc__).quick))

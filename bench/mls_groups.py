@@ -240,6 +240,6 @@ def _rows(devices: int, ours: list[Life], theirs: list[Life]) -> list[Row]:
 
 if __name__ == "__main__":
     try:
-        sys.exit(finish(run(quick=options(__doc__).quick)))
+        sys.exit(finish(run, quick=options(__doc__).quick))
     except NodeMissing as e:
         sys.exit(f"mls_groups: {e}")

@@ -75,4 +75,4 @@ def _beside_load(server: Server, target: Target, plan: Plan) -> Outcome:
 
 
 if __name__ == "__main__":
-    sys.exit(finish(run(quick=options(__doc__).quick)))
+    sys.exit(finish(run, quick=options(__doc__).quick))

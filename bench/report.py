@@ -11,7 +11,9 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
 from importlib.metadata import version
 from pathlib import Path
+from typing import Protocol
 
+from bench.quiet import Disturbance, Watch
 from bench.stats import RATIO_OF_RATES, RATIO_OF_TIMES, median, ratio
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -105,6 +107,7 @@ class Result:
     quick: bool
     rows: list[Row] = field(default_factory=list)
     notes: dict[str, object] = field(default_factory=dict)
+    disturbance: Disturbance | None = None
 
     def to_json(self) -> dict[str, object]:
         """The file's content."""
@@ -112,6 +115,7 @@ class Result:
             "name": self.name,
             "commit": commit(),
             "machine": machine(),
+            "disturbance": None if self.disturbance is None else asdict(self.disturbance),
             "runs": self.runs,
             "quick": self.quick,
             "rows": [{k: v for k, v in asdict(row).items() if v is not None} for row in self.rows],
@@ -158,6 +162,8 @@ def table(result: Result) -> str:
             f"| {row.case} | {row.metric}, {row.unit} | {_figure(row.ours)} "
             f"| {_figure(row.reference)} ({row.reference_name}) | {_figure(row.ratio)}x | {goal} |"
         )
+    if result.disturbance is not None and result.disturbance.too_much:
+        lines += ["", f"**not fit to be quoted**: {result.disturbance}"]
     return "\n".join(lines)
 
 
@@ -168,8 +174,23 @@ def options(description: str | None) -> argparse.Namespace:
     return parser.parse_args()
 
 
-def finish(result: Result) -> int:
-    """Save and print. A missed goal is printed and is no failure: speed depends on the machine."""
+class Run(Protocol):
+    """A benchmark's `run`."""
+
+    def __call__(self, *, quick: bool) -> Result: ...
+
+
+def watched(run: Run, *, quick: bool) -> Result:
+    """Run it, and note who else used the machine meanwhile."""
+    watch = Watch()
+    result = run(quick=quick)
+    result.disturbance = watch.disturbance()
+    return result
+
+
+def finish(run: Run, *, quick: bool) -> int:
+    """Run, save and print. A missed goal is printed and is no failure: speed depends on the machine."""
+    result = watched(run, quick=quick)
     path = result.write()
     print(table(result), flush=True)
     for row in result.rows:

@@ -4,6 +4,7 @@ from pathlib import Path
 
 import pytest
 
+from bench.quiet import Disturbance
 from bench.report import Goal, Result, Row, compare, table
 
 ROW_KEYS = {"case", "metric", "unit", "ours", "reference", "reference_name", "ratio", "ratio_means", "runs"}
@@ -56,7 +57,7 @@ def test_the_file_has_all_that_readers_rely_on(tmp_path: Path) -> None:
     path = result.write(tmp_path)
     assert path == tmp_path / "messages.json"
     found = json.loads(path.read_text())
-    assert set(found) == {"name", "commit", "machine", "runs", "quick", "rows", "notes"}
+    assert set(found) == {"name", "commit", "machine", "disturbance", "runs", "quick", "rows", "notes"}
     assert (found["name"], found["runs"]) == ("messages", 3)
     assert re.fullmatch(r"[0-9a-f]{40}|unknown", found["commit"])
     assert set(found["machine"]) >= {"cpu", "cores", "kernel", "python"}
@@ -70,6 +71,14 @@ def test_a_quick_run_does_not_overwrite_what_is_quoted(tmp_path: Path) -> None:
     quick = Result("relay", 1, True, [rate([9.0], [1.0])]).write(tmp_path)
     assert quick != full
     assert full.read_text() == before
+
+
+def test_figures_from_a_busy_machine_say_so(tmp_path: Path) -> None:
+    result = Result("fanout", 1, False, [rate([2.0], [1.0])], disturbance=Disturbance(0.9, 0.0))
+    assert "not fit to be quoted" in table(result)
+    assert json.loads(result.write(tmp_path).read_text())["disturbance"] == {"others_cores": 0.9, "stolen_cores": 0.0}
+    result.disturbance = Disturbance(0.05, 0.01)
+    assert "not fit" not in table(result)
 
 
 def test_the_table_names_missed_goals() -> None:
