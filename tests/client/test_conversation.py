@@ -7,6 +7,7 @@ import asyncio
 import pytest
 
 from ringthrough.client import conversation as conversation_module
+from ringthrough.client import inbox as inbox_module
 from ringthrough.client.account import state_path
 from ringthrough.client.client import Client, online
 from ringthrough.client.connection import Subscription
@@ -19,11 +20,11 @@ from ringthrough.client.errors import (
     ServerUnreachable,
     TooLarge,
 )
-from ringthrough.client.store import Store
+from ringthrough.client.store import PendingCommit, Store
 from ringthrough.e2ee import content as mimi
 from ringthrough.e2ee.content.limits import CONTENT_BYTES_MAX
 from ringthrough.protocol import limits
-from ringthrough.protocol.frames import Right, StreamId
+from ringthrough.protocol.frames import Record, Right, StreamId
 
 from .conftest import WAIT_S, World, joined, shown, shown_many, soon, texts, until
 
@@ -467,3 +468,66 @@ async def test_a_new_commit_never_takes_the_place_of_one_that_may_have_been_acce
     tea._wake.set()
     await soon(again)
     await until(lambda: len(bob.find_group("tea").members()) == 5, bob)
+
+
+async def test_a_commit_of_another_process_is_not_replaced(world: World) -> None:
+    alice, _, _ = await three(world)
+    tea = alice.find_group("tea")
+    pending = PendingCommit(tea.id, b"commit", tea.group().epoch, bytes(32), None, b"\x90")
+    with alice.context.store.transaction():
+        alice.context.store.set_pending_commit(pending)
+    assert tea._stage([], lambda member: True, lambda *_: None, always=True)
+    assert alice.context.store.pending_commit(tea.id) == pending
+    with alice.context.store.transaction():
+        alice.context.store.drop_pending_commit(tea.id)
+
+
+async def test_the_invitation_is_read_before_the_removal(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(inbox_module, "RETRY_S", 0.01)
+    alice, bob, _ = await three(world)
+    tea, number = alice.find_group("tea"), bob.find_group("tea").id
+    await world.offline(bob)
+    await soon(alice.remove(tea, ["@bob"]))
+    await soon(alice.add(tea, ["@bob"]))
+    await soon(alice.delivered())
+    take, waited = Conversation._take, asyncio.Event()
+
+    async def late(self: Conversation, records: tuple[Record, ...]) -> bool:
+        await waited.wait()
+        return await take(self, records)
+
+    monkeypatch.setattr(Conversation, "_take", late)
+    bob = await world.online("bob")
+    await until(lambda: bool(bob.context.store.waiting_invitations(0)), bob)
+    assert bob.conversation(number).status == "active"
+    waited.set()
+    await until(lambda: not bob.context.store.waiting_invitations(0), bob)
+    await soon(tea.sent(await alice.send_text(tea, "after")))
+    await shown(bob, ["after"])
+
+
+async def test_who_has_lost_the_thread_is_told_and_can_be_invited_again(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A device that cannot accept a commit stays behind in an epoch that the server has closed."""
+    monkeypatch.setattr(inbox_module, "RETRY_S", 0.01)
+    alice, bob, _ = await three(world)
+    await world.account("dave")
+    tea, his = alice.find_group("tea"), bob.find_group("tea")
+    apply = his._apply
+    monkeypatch.setattr(his, "_apply", lambda group, record, check: None)
+    await soon(alice.add(tea, ["@dave"]))
+    await until(lambda: bob.context.store.conversation(his.id).next_seq == tea_next(alice, tea), bob)
+    monkeypatch.setattr(his, "_apply", apply)
+    await drop_connection(his)
+    with pytest.raises(NotAMember, match="ask to be added again"):
+        await soon(his.caught_up())
+    await soon(alice.remove(tea, ["@bob"]))
+    await soon(alice.add(tea, ["@bob"]))
+    await until(lambda: his.group().epoch == tea.group().epoch, bob)
+    await soon(his.sent(await bob.send_text(his, "back")))
+    await until(lambda: "back" in texts(alice), alice)
+
+
+def tea_next(client: Client, conversation: Conversation) -> int:
+    return client.context.store.conversation(conversation.id).next_seq

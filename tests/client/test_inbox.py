@@ -135,13 +135,25 @@ async def test_an_invitation_repeated_changes_nothing(world: World, monkeypatch:
 @pytest.mark.promise("CANNOT-FORGE")
 async def test_a_welcome_for_another_stream_is_refused(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
     alice, bob = await people(world)
-    record = await record_of(alice, bob, monkeypatch)
+    records: list[bytes] = []
+
+    async def keep_back(stream: object, record: bytes) -> None:
+        records.append(record)
+
+    connection = alice.context.connection(world.url)
+    deposit = connection.deposit
+    monkeypatch.setattr(connection, "deposit", keep_back)
+    await soon(alice.create_group("tea", ["@bob"]))
+    await soon(alice.delivered())
+    monkeypatch.setattr(connection, "deposit", deposit)
     own = bob.context.identity
-    invitation = open_invitation(record, own.inbox_private, own.inbox)
+    invitation = open_invitation(records[0], own.inbox_private, own.inbox)
     await leave(alice, bob, seal(bob, replace(invitation, stream=b"x" * 16)))
-    await taken(bob, 2)
-    assert len(bob.conversations()) == 1
-    assert bob.context.store.conversation_by_stream(b"x" * 16) is None
+    await taken(bob, 1)
+    assert bob.conversations() == []
+    await leave(alice, bob, records[0])
+    await joined(bob)
+    assert bob.conversations()[0].title == "tea", "the key package was not used up by the false one"
 
 
 @pytest.mark.promise("CANNOT-FORGE")
