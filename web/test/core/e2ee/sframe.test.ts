@@ -145,6 +145,16 @@ test("no bit of a frame may be changed, and a refused frame moves no window", as
   assert.deepEqual((await openFrame(receiver, frame)).payload, utf8("sound"))
 })
 
+test("a counter is judged before the cipher works: what is seen or too old costs nothing", async () => {
+  const key = await callKey(BASE_KEY, 1, 7)
+  const receiver = new SFrameReceiver(key)
+  await openFrame(receiver, await sealFrame(new SFrameSender(key, 5_000), utf8("a")))
+  const forged = (ctr: number): Uint8Array => Uint8Array.from([...encodeHeader(key.kid, ctr), ...new Uint8Array(140)])
+  await assert.rejects(() => openFrame(receiver, forged(5_000)), refusedFor("replayed"))
+  await assert.rejects(() => openFrame(receiver, forged(5_000 - REPLAY_WINDOW_FRAMES)), refusedFor("too_old"))
+  await assert.rejects(() => openFrame(receiver, forged(5_001 - REPLAY_WINDOW_FRAMES)), refusedFor("authentication_failed"))
+})
+
 test("a payload fits or not whatever the counter, and every body is equally long", async () => {
   for (const [leaf, counter] of [[0, 0], [0, 7], [1, 8], [65_535, CALL_COUNTER_END - 1]] as const) {
     const sender = (): Promise<SFrameSender> => callKey(BASE_KEY, leaf, 200).then((key) => new SFrameSender(key, counter))
@@ -166,6 +176,9 @@ test("a counter beyond 2^53 or a key id that only looks the same is refused", as
   const frame = (kid: bigint, ctr: bigint): Uint8Array => Uint8Array.from([...encodeHeader(kid, ctr), ...rest])
   await assert.rejects(() => receiver.open(frame(BigInt(key.kid), 2n ** 53n)), refusedFor("authentication_failed"))
   await assert.rejects(() => receiver.open(frame(2n ** 53n + 1n, 0n)), refusedFor("unknown_kid"))
+  const header = encodeHeader(key.kid, 2 ** 53)
+  const authentic = await key.encrypt(2 ** 53, header, new Uint8Array(0), utf8("far"))
+  await assert.rejects(() => receiver.open(Uint8Array.from([...header, ...authentic])), refusedFor("authentication_failed"))
   for (const work of [() => encodeHeader(2n ** 64n, 0), () => encodeHeader(0, -1)]) assert.throws(work, refusedFor("bad_parameter"))
 })
 
