@@ -35,8 +35,9 @@ class Site:
     def url(self) -> str:
         return f"http://localhost:{self._port}"
 
-    async def start(self) -> None:
-        self._server = await start(ServerConfig(self._data, port=self._port, page_dir=self._pages))
+    async def start(self, origins: tuple[str, ...] = ()) -> None:
+        config = ServerConfig(self._data, port=self._port, page_dir=self._pages, public_origins=origins)
+        self._server = await start(config)
         self._port = self._server.port
 
     async def stop(self) -> None:
@@ -77,12 +78,12 @@ async def profile(engine_browser: Browser, site: Site) -> AsyncIterator[Callable
 
 
 @pytest.fixture
-async def sdk(site: Site, tmp_path: Path) -> AsyncIterator[Callable[[str], Awaitable[Client]]]:
+async def sdk(site: Site, tmp_path: Path) -> AsyncIterator[Callable[..., Awaitable[Client]]]:
     """`await sdk("bob")`: a running SDK client with an account of this name."""
     async with AsyncExitStack() as stack:
 
-        async def make(handle: str) -> Client:
-            client = await Client.create_account(tmp_path / handle, site.url, handle)
+        async def make(handle: str, server: str = "") -> Client:
+            client = await Client.create_account(tmp_path / handle, server or site.url, handle)
             return await stack.enter_async_context(client)
 
         yield make

@@ -49,6 +49,16 @@ window.sendFile = async ([conversation, name, type, size, caption]) => {
   const bytes = Uint8Array.from({ length: size }, (_, i) => (i * 7) % 251)
   return window.call("sendFile", [conversation, new File([bytes], name, { type }), caption])
 }
+window.attach = async ([id, packet]) => {
+  const [capture, playout] = [new MessageChannel(), new MessageChannel()]
+  window.arrived = []
+  window.muted = []
+  playout.port1.onmessage = ({ data }) => window.arrived.push(data.frame)
+  capture.port1.onmessage = ({ data }) => window.muted.push(data.muted)
+  await window.call("attachAudio", [id, capture.port2, playout.port2], [capture.port2, playout.port2])
+  let frame = 0
+  setInterval(() => capture.port1.postMessage({ kind: "captured", frame: frame++, packet: Uint8Array.from(packet) }), 60)
+}
 window.fetchFile = async (message) => {
   const blob = await window.call("fetchFile", [message])
   const digest = new Uint8Array(await crypto.subtle.digest("SHA-256", await blob.arrayBuffer()))
@@ -59,7 +69,16 @@ window.fetchFile = async (message) => {
 
 def build_site(folder: Path) -> None:
     """The page and the worker, bundled as the product bundles it."""
-    command = ["npx", "--no-install", "rolldown", "src/worker/main.ts", "-d", str(folder / "assets"), "--format", "esm"]
+    command = [
+        "npx",
+        "--no-install",
+        "rolldown",
+        "src/worker/main.ts",
+        "-d",
+        str(folder / "assets"),
+        "--format",
+        "esm",
+    ]
     subprocess.run([*command, "--platform", "browser"], cwd=WEB, check=True, capture_output=True)
     (folder / "index.html").write_text(_INDEX)
     (folder / "page.js").write_text(_PAGE)

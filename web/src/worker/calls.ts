@@ -115,6 +115,7 @@ export class Calls {
       }),
     )
     this.step((m, now) => m.place(callId as machine.CallId, conversation.stream as unknown as machine.ConversationId, now))
+    this.show(current)
     return id
   }
 

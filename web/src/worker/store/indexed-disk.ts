@@ -16,7 +16,7 @@ interface Stored {
 function done<T>(request: IDBRequest<T>): Promise<T> {
   return new Promise((resolve, reject) => {
     request.onsuccess = () => resolve(request.result)
-    request.onerror = () => reject(request.error ?? new Error("the browser's storage failed"))
+    request.onerror = () => reject(storageError(request.error))
   })
 }
 
@@ -36,25 +36,65 @@ function open(name: string): Promise<IDBDatabase> {
   })
 }
 
+/** A full disk shows as one or the other, depending on which write met it first. */
+const NO_ROOM: ReadonlySet<string> = new Set(["QuotaExceededError", "UnknownError", "AbortError", "InvalidStateError"])
+
 const storageError = (error: DOMException | null): Error =>
-  error?.name === "QuotaExceededError" ? new StorageFull("the browser's storage is full") : (error ?? new Error("the browser's storage failed"))
+  error === null || NO_ROOM.has(error.name)
+    ? new StorageFull("the browser cannot store any more", { cause: error })
+    : new Error(`the browser's storage failed: ${error.name}`, { cause: error })
 
 export class IndexedDisk implements Disk {
-  private constructor(private readonly db: IDBDatabase) {}
+  private opened: Promise<IDBDatabase> | undefined
+  private isClosed = false
+
+  private constructor(private readonly name: string) {}
 
   static async open(name: string): Promise<IndexedDisk> {
-    const disk = new IndexedDisk(await open(name))
-    // Another tab erases everything or brings a newer version: do not stand in its way.
-    disk.db.onversionchange = () => disk.db.close()
+    const disk = new IndexedDisk(name)
+    await disk.db()
     return disk
+  }
+
+  /** The database, opened again after the browser closed it, as it does when its disk was full. */
+  private db(): Promise<IDBDatabase> {
+    if (this.isClosed) throw new Fenced("the storage was closed")
+    this.opened ??= open(this.name).then(
+      (db) => {
+        db.onclose = () => (this.opened = undefined)
+        // Another tab erases everything or brings a newer version: do not stand in its way.
+        db.onversionchange = () => this.close()
+        return db
+      },
+      (error: unknown) => {
+        this.opened = undefined
+        throw error
+      },
+    )
+    return this.opened
+  }
+
+  private async transaction(tables: string | readonly string[], mode: IDBTransactionMode): Promise<IDBTransaction> {
+    const options = { durability: "strict" } as const
+    try {
+      return (await this.db()).transaction(tables as string | string[], mode, options)
+    } catch (error) {
+      if (!(error instanceof DOMException)) throw error
+      this.opened = undefined // closed under us: once more with a new one
+      try {
+        return (await this.db()).transaction(tables as string | string[], mode, options)
+      } catch (again) {
+        throw again instanceof DOMException ? storageError(again) : again
+      }
+    }
   }
 
   /** The key that seals the rows. It was made here and cannot be taken out; only used. */
   async key(): Promise<CryptoKey> {
-    const known = (await done(this.db.transaction(KEY_STORE).objectStore(KEY_STORE).get("rows"))) as CryptoKey | undefined
+    const known = (await done((await this.transaction(KEY_STORE, "readonly")).objectStore(KEY_STORE).get("rows"))) as CryptoKey | undefined
     if (known !== undefined) return known
     const fresh = await crypto.subtle.generateKey({ name: "AES-GCM", length: 256 }, false, ["encrypt", "decrypt"])
-    const transaction = this.db.transaction(KEY_STORE, "readwrite", { durability: "strict" })
+    const transaction = await this.transaction(KEY_STORE, "readwrite")
     const store = transaction.objectStore(KEY_STORE)
     // Another tab may have made one meanwhile: the first stays.
     const first = (await done(store.get("rows"))) as CryptoKey | undefined
@@ -64,7 +104,7 @@ export class IndexedDisk implements Disk {
   }
 
   async takeOver(): Promise<number> {
-    const transaction = this.db.transaction(FENCE_STORE, "readwrite", { durability: "strict" })
+    const transaction = await this.transaction(FENCE_STORE, "readwrite")
     const store = transaction.objectStore(FENCE_STORE)
     const next = Number((await done(store.get("fence"))) ?? 0) + 1
     store.put(next, "fence")
@@ -74,12 +114,7 @@ export class IndexedDisk implements Disk {
 
   async write(changes: readonly Change[], fence: number): Promise<void> {
     const tables = [...new Set(changes.map((change) => change.table))]
-    let transaction: IDBTransaction
-    try {
-      transaction = this.db.transaction([FENCE_STORE, ...tables], "readwrite", { durability: "strict" })
-    } catch (error) {
-      throw new Fenced("the storage was closed", { cause: error })
-    }
+    const transaction = await this.transaction([FENCE_STORE, ...tables], "readwrite")
     const held = finished(transaction)
     held.catch(() => undefined)
     // Nothing is awaited between the first request and the last: the transaction would close by itself.
@@ -98,26 +133,27 @@ export class IndexedDisk implements Disk {
   }
 
   async all(table: Table): Promise<readonly (readonly [Key, Uint8Array])[]> {
-    const store = this.db.transaction(table).objectStore(table)
+    const store = (await this.transaction(table, "readonly")).objectStore(table)
     const [keys, values] = await Promise.all([done(store.getAllKeys()), done(store.getAll()) as Promise<Stored[]>])
     return values.map((value, i) => [keys[i] as Key, value.v] as const)
   }
 
   async get(table: Table, key: Key): Promise<Uint8Array | undefined> {
-    const stored = (await done(this.db.transaction(table).objectStore(table).get(key as IDBValidKey))) as Stored | undefined
+    const stored = (await done((await this.transaction(table, "readonly")).objectStore(table).get(key as IDBValidKey))) as Stored | undefined
     return stored?.v
   }
 
   async find(index: string): Promise<readonly [Key, Uint8Array] | undefined> {
-    const byId = this.db.transaction(MESSAGE_TABLE).objectStore(MESSAGE_TABLE).index(BY_ID)
+    const byId = (await this.transaction(MESSAGE_TABLE, "readonly")).objectStore(MESSAGE_TABLE).index(BY_ID)
     const [key, stored] = await Promise.all([done(byId.getKey(index)), done(byId.get(index)) as Promise<Stored | undefined>])
     return key === undefined || stored === undefined ? undefined : [key as unknown as Key, stored.v]
   }
 
-  page(conversation: number, from: number, to: number, limit: number): Promise<readonly Uint8Array[]> {
+  async page(conversation: number, from: number, to: number, limit: number): Promise<readonly Uint8Array[]> {
+    const transaction = await this.transaction(MESSAGE_TABLE, "readonly")
     return new Promise((resolve, reject) => {
       const range = IDBKeyRange.bound([conversation, from], [conversation, to], false, true)
-      const request = this.db.transaction(MESSAGE_TABLE).objectStore(MESSAGE_TABLE).openCursor(range, "prev")
+      const request = transaction.objectStore(MESSAGE_TABLE).openCursor(range, "prev")
       const found: Uint8Array[] = []
       request.onerror = () => reject(storageError(request.error))
       request.onsuccess = () => {
@@ -130,16 +166,17 @@ export class IndexedDisk implements Disk {
   }
 
   async erase(): Promise<void> {
-    this.db.close()
+    this.close()
     await new Promise<void>((resolve, reject) => {
-      const request = indexedDB.deleteDatabase(this.db.name)
+      const request = indexedDB.deleteDatabase(this.name)
       request.onsuccess = () => resolve()
       request.onerror = () => reject(storageError(request.error))
     })
   }
 
   close(): void {
-    this.db.close()
+    this.isClosed = true
+    void this.opened?.then((db) => db.close()).catch(() => undefined)
   }
 }
 

@@ -1,0 +1,284 @@
+"""What must not hurt: a server that restarts, several tabs, no room, and a server that is hostile."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import struct
+import subprocess
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from pathlib import Path
+
+import pytest
+from playwright.async_api import Browser, async_playwright
+
+from ringthrough.client.client import Client
+from tests.web.conftest import Site
+from tests.web.engine_page import CHROMIUM, CHROMIUM_FLAGS, EngineFault, Tab
+from tests.web.hostile_proxy import HostileProxy
+
+pytestmark = pytest.mark.slow
+
+Profile = Callable[[str], Awaitable[Tab]]
+Sdk = Callable[..., Awaitable[Client]]
+
+
+def received(client: Client) -> list[str]:
+    return [m.text for m in client.messages() if m.status == "received" and m.kind == "text"]
+
+
+async def all_received(client: Client, texts: list[str]) -> None:
+    async with asyncio.timeout(20):
+        while len(received(client)) < len(texts):
+            await asyncio.sleep(0.05)
+    await asyncio.sleep(0.3)
+    assert received(client) == texts
+
+
+@pytest.mark.promise("CANNOT-LOSE")
+async def test_a_server_that_restarts_in_mid_message(profile: Profile, sdk: Sdk, site: Site) -> None:
+    bob = await sdk("bob")
+    alice = await profile("alice")
+    conversation = await alice.call("conversationWith", "@bob")
+    texts = [f"number {i}" for i in range(60)]
+    writing = asyncio.gather(*(alice.call("sendText", conversation, text, None) for text in texts[:30]))
+    await site.stop()
+    await writing
+
+    async def offline() -> bool:
+        return bool((await alice.call("connectionState"))["kind"] == "offline")
+
+    await alice.until("the loss", offline)
+    for text in texts[30:]:
+        await alice.call("sendText", conversation, text, None)
+    waiting = await alice.messages(conversation)
+    assert [m["body"]["text"] for m in waiting] == texts
+    assert waiting[-1]["delivery"] == "waiting"
+    await site.start()
+    await alice.reload()
+    await all_received(bob, texts)
+    await alice.delivery(conversation, waiting[-1]["id"], "sent")
+    assert await alice.texts(conversation) == texts
+    assert [m["order"] for m in await alice.messages(conversation)] == list(range(1, 61))
+
+
+async def test_several_tabs(profile: Profile, sdk: Sdk) -> None:
+    bob = await sdk("bob")
+    first = await profile("alice")
+    second = await Tab.open(first.page.context, first.url)
+    assert (await second.call("account"))["handle"] == "alice"
+    conversation = await second.call("conversationWith", "@bob")
+    await second.call("sendText", conversation, "from the second tab", None)
+    await first.text(conversation, "from the second tab")
+
+    async def told() -> bool:
+        news = await first.news("messages")
+        return any(m["body"].get("text") == "from the second tab" for e in news for m in e["changed"])
+
+    await first.until("the news", told)
+    await first.page.close()
+    await second.call("sendText", conversation, "after the first was closed", None)
+    await all_received(bob, ["from the second tab", "after the first was closed"])
+    third = await Tab.open(second.page.context, second.url)
+    await third.online()
+    # A call is placed where its sound is: the third tab takes over, and the second goes on through it.
+    call = await third.call("placeCall", conversation)
+    await second.call("sendText", conversation, "while the third calls", None)
+    await second.text(conversation, "while the third calls")
+    with pytest.raises(EngineFault) as refused:
+        await second.call("placeCall", conversation)
+    assert refused.value.code == "busy"
+    await third.call("hangUp", call)
+    await all_received(bob, ["from the second tab", "after the first was closed", "while the third calls"])
+
+
+@pytest.fixture
+def small_disk(tmp_path: Path) -> Iterator[Path]:
+    """A disk of 48 MB that a test fills up."""
+    folder = tmp_path / "small"
+    folder.mkdir()
+    mounted = subprocess.run(["mount", "-t", "tmpfs", "-o", "size=48m", "tmpfs", str(folder)], capture_output=True)
+    if mounted.returncode != 0:
+        pytest.skip("mounting a small disk needs root")
+    yield folder
+    subprocess.run(["umount", "-l", str(folder)], check=True)
+
+
+def fill(folder: Path) -> Path:
+    """Leave no byte free."""
+    ballast = folder / "ballast"
+    with contextlib.suppress(OSError), ballast.open("wb", buffering=0) as file:
+        while True:
+            file.write(bytes(4096))
+    return ballast
+
+
+@pytest.mark.promise("CANNOT-LOSE")
+async def test_no_room_left(site: Site, small_disk: Path, sdk: Sdk) -> None:
+    bob = await sdk("bob")
+    async with async_playwright() as playwright:
+        context = await playwright.chromium.launch_persistent_context(
+            small_disk / "profile", executable_path=CHROMIUM, args=CHROMIUM_FLAGS
+        )
+        alice = await Tab.open(context, site.url)
+        await alice.call("createAccount", "alice")
+        conversation = await alice.call("conversationWith", "@bob")
+        await alice.call("sendText", conversation, "there is room", None)
+        await all_received(bob, ["there is room"])
+        ballast = fill(small_disk)
+        kept = ["there is room"]
+        with pytest.raises(EngineFault) as refused:
+            for i in range(100):
+                await alice.call("sendText", conversation, f"{i}" + "x" * 12_000, None)
+                kept.append(f"{i}" + "x" * 12_000)
+        assert refused.value.code == "storage_full"
+        assert "space" in refused.value.fault["next"]
+        (here,) = bob.conversations()
+        await bob.send_text(here, "into a full disk")
+        await alice.until("the fault", lambda: alice.news("fault"))
+        ballast.unlink()
+        await alice.text(conversation, "into a full disk")
+        await alice.call("sendText", conversation, "there is room again", None)
+        await alice.text(conversation, "there is room again")
+        await all_received(bob, [*kept, "there is room again"])
+        assert sorted(await alice.texts(conversation)) == sorted([*kept, "into a full disk", "there is room again"])
+        await context.close()
+
+
+@pytest.fixture
+async def proxy(site: Site) -> AsyncIterator[HostileProxy]:
+    hostile = HostileProxy()
+    await hostile.start(site.url)
+    yield hostile
+    await hostile.stop()
+
+
+def garbled(message: bytes) -> list[bytes | str]:
+    return [message, b"\xff\xc1\xc1"]
+
+
+def as_text(message: bytes) -> list[bytes | str]:
+    return [message, "hello"]
+
+
+def huge(message: bytes) -> list[bytes | str]:
+    return [message, b"\x86" + bytes(300_000)]
+
+
+def unasked(message: bytes) -> list[bytes | str]:
+    return [message, b"\x85" + struct.pack(">IQ", 4242, 7)]
+
+
+def wrong_type(message: bytes) -> list[bytes | str]:
+    return [b"\x83\x97\xa1x\xa1x\xa1x\xa1x\xa1x\xa1x\xa1x"] if message[0] == 0x83 else [message]
+
+
+def twice(message: bytes) -> list[bytes | str]:
+    return [message, message] if message[0] == 0x86 else [message]
+
+
+@pytest.mark.promise("CANNOT-FORGE")
+async def test_a_hostile_server(engine_browser: Browser, proxy: HostileProxy, sdk: Sdk) -> None:
+    bob = await sdk("bob")
+    context = await engine_browser.new_context()
+    alice = await Tab.open(context, proxy.url)
+    # The name of the server is part of what is signed in for, and the proxy's is not the server's.
+    with pytest.raises(EngineFault):
+        await alice.call("createAccount", "alice")
+    await context.close()
+    assert received(bob) == []
+
+
+@pytest.fixture
+async def watched(engine_browser: Browser, proxy: HostileProxy, site: Site) -> AsyncIterator[Tab]:
+    """A page whose server is the hostile one; the sign-in is let through under the proxy's name."""
+    await site.stop()
+    await site.start(origins=(proxy.url, site.url))
+    context = await engine_browser.new_context()
+    tab = await Tab.open(context, proxy.url)
+    await tab.call("createAccount", "alice")
+    yield tab
+    await context.close()
+
+
+@pytest.mark.promise("CANNOT-FORGE")
+async def test_frames_that_break_the_protocol(watched: Tab, proxy: HostileProxy, sdk: Sdk) -> None:
+    bob = await sdk("bob", proxy.url)
+    conversation = await watched.call("conversationWith", "@bob")
+    texts = []
+    for twist in (garbled, as_text, huge, unasked, wrong_type, twice):
+        proxy.twist = twist
+        text = f"under {twist.__name__}"
+        texts.append(text)
+        await watched.call("sendText", conversation, text, None)
+        await asyncio.sleep(0.4)
+        proxy.twist = lambda message: [message]
+        await all_received(bob, texts)
+    await watched.online()
+    assert await watched.texts(conversation) == texts
+    assert await watched.page.evaluate("window.errors") == []
+
+
+@pytest.mark.promise("CANNOT-FORGE")
+async def test_records_changed_replayed_and_from_elsewhere(watched: Tab, proxy: HostileProxy, sdk: Sdk) -> None:
+    bob = await sdk("bob", proxy.url)
+    conversation = await watched.call("conversationWith", "@bob")
+    await watched.call("sendText", conversation, "one", None)
+    await all_received(bob, ["one"])
+    (here,) = bob.conversations()
+    await bob.send_text(here, "two")
+    await watched.text(conversation, "two")
+    bodies = [m[27 : 27 + struct.unpack(">I", m[23:27])[0]] for m in proxy.seen if m[0] == 0x86 and m[5:7] == b"\0\1"]
+    commit = bodies[0]
+    state = {"next": 0}
+
+    def forged(message: bytes) -> list[bytes | str]:
+        """Before each true record: one replayed, one foreign, one with a bit changed; the true ones are renumbered."""
+        if message[0] != 0x86 or message[5:7] != b"\0\1":
+            return [message]
+        handle = message[1:5]
+        seq, received_s, length = struct.unpack(">QQI", message[7:27])
+        state["next"] = state["next"] or seq
+        body = message[27 : 27 + length]
+        changed = body[:80] + bytes([body[80] ^ 1]) + body[81:]
+        out: list[bytes | str] = []
+        for record in (bodies[-1], commit, changed, bytes(length), body):
+            head = struct.pack(">QQI", state["next"], received_s, len(record))
+            out.append(b"\x86" + handle + b"\0\1" + head + record)
+            state["next"] += 1
+        return out
+
+    proxy.twist = forged
+    await bob.send_text(here, "three")
+    await watched.text(conversation, "three")
+    await bob.send_text(here, "four")
+    await watched.text(conversation, "four")
+    assert await watched.texts(conversation) == ["one", "two", "three", "four"]
+    assert (await watched.call("conversations"))[0]["members"][1]["address"] == "@bob"
+
+
+@pytest.mark.promise("CANNOT-FORGE")
+async def test_a_directory_that_lies(watched: Tab, proxy: HostileProxy, sdk: Sdk) -> None:
+    await sdk("bob", proxy.url)
+    await sdk("mallory", proxy.url)
+    await watched.call("safetyNumber", "@bob")
+    lies: dict[str, bytes] = {}
+
+    def other_person(path: str, body: bytes) -> bytes:
+        if path == "/v1/handles/mallory":
+            lies["mallory"] = body
+        if path == "/v1/handles/bob" and "mallory" in lies:
+            return lies["mallory"].replace(b'"mallory"', b'"bob"')
+        return body[:-9] if path.endswith("/claim") else body
+
+    proxy.twist_http = other_person
+    await watched.call("safetyNumber", "@mallory")
+    with pytest.raises(EngineFault) as refused:
+        await watched.call("conversationWith", "@bob")
+    assert refused.value.code in ("bad_frame", "identity_changed")
+    proxy.twist_http = lambda path, body: b"[" * 100_000 if path.startswith("/v1/handles/") else body
+    with pytest.raises(EngineFault) as refused:
+        await watched.call("conversationWith", "@bob")
+    assert refused.value.code == "bad_frame"
+    proxy.twist_http = lambda path, body: body
+    assert await watched.call("conversationWith", "@bob")
