@@ -23,7 +23,9 @@ from ringthrough.e2ee.mls import (
     NoMatchingKeyPackage,
     NotActive,
     OwnMessage,
+    RemoveProposal,
     Replayed,
+    WireFormat,
     WrongEpoch,
     WrongGroup,
     message_protection,
@@ -121,6 +123,69 @@ def test_a_member_cannot_speak_as_another(people: tuple[Person, Person, Person])
 
 
 @pytest.mark.promise("CANNOT-FORGE")
+def test_a_member_cannot_speak_as_another_in_a_past_epoch(people: tuple[Person, Person, Person]) -> None:
+    alice, bob, mallory = people
+    state = mallory.group._state
+    state.epoch = replace(state.epoch, own_leaf=alice.group.own_leaf)
+    forged = mallory.say(b"I was Alice")
+    staged = alice.commit()
+    alice.group.merge_staged()
+    bob.take(staged.commit)
+    refuses(bob, forged, InvalidSignature)
+
+
+@pytest.mark.promise("CANNOT-FORGE")
+@pytest.mark.parametrize("wire_format", [WireFormat.PUBLIC_MESSAGE, WireFormat.PRIVATE_MESSAGE])
+def test_a_member_cannot_propose_as_another(people: tuple[Person, Person, Person], wire_format: WireFormat) -> None:
+    """Its membership tag, or its encryption, is right; only the signature can tell."""
+    alice, bob, mallory = people
+    state = mallory.group._state
+    state.epoch = replace(state.epoch, own_leaf=alice.group.own_leaf)
+    forged = mallory.group.propose(
+        RemoveProposal(bob.group.own_leaf),
+        random=mallory.random,
+        check=accept,
+        now_s=NOW_S,
+        wire_format=wire_format,
+    )
+    refuses(bob, forged, InvalidSignature)
+
+
+@pytest.mark.promise("CANNOT-FORGE")
+def test_an_external_commit_must_be_signed(
+    people: tuple[Person, Person, Person], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """All else in it is right: the transcript and the confirmation tag are made with the bad signature."""
+    _, bob, _ = people
+    dave = Person("dave")
+    genuine = message_protection.sign
+
+    def unsigned(*given: Any) -> Any:
+        return replace(genuine(*given), signature=bytes(64))
+
+    monkeypatch.setattr("ringthrough.e2ee.mls.joining_external.sign", unsigned)
+    joined = Group.join_external(
+        bob.group.group_info(), identity=dave.name, signature_key=dave.key, random=dave.random, check=accept
+    )
+    refuses(bob, joined.commit, InvalidSignature)
+
+
+@pytest.mark.promise("CANNOT-FORGE")
+def test_a_replayed_public_proposal_is_refused(people: tuple[Person, Person, Person]) -> None:
+    """A public message uses no generation up; its reference tells."""
+    alice, bob, _ = people
+    message = alice.group.propose(
+        RemoveProposal(2),
+        random=alice.random,
+        check=accept,
+        now_s=NOW_S,
+        wire_format=WireFormat.PUBLIC_MESSAGE,
+    )
+    bob.take(message)
+    refuses(bob, message, Replayed)
+
+
+@pytest.mark.promise("CANNOT-FORGE")
 def test_a_replayed_message_is_refused(people: tuple[Person, Person, Person]) -> None:
     alice, bob, _ = people
     first, second = alice.say(b"one"), alice.say(b"two")
@@ -169,7 +234,7 @@ def test_a_removed_member_reads_nothing_sent_after(people: tuple[Person, Person,
     assert event.self_removed
     assert not carol.group.is_active
     secret = bob.say(b"without carol")
-    refuses(carol, secret)
+    refuses(carol, secret, NotActive)
     with pytest.raises(NotActive):
         carol.say(b"still here")
     carol.group = Group.from_bytes(snapshot)  # and not either if she refuses to see her removal
