@@ -9,7 +9,7 @@ export PATH := $(CURDIR)/$(BIN):$(PATH)
 SPEECH := /usr/share/asterisk/sounds/en_US_f_Allison/demo-echotest.g722=asterisk-core-sounds-en-g722
 CHROMIUM := chromium=chromium
 
-.PHONY: help run test check demo vectors soak bench format setup-run setup-test setup-demo clean
+.PHONY: help run test check demo vectors soak bench format screens setup-run setup-test setup-demo clean
 
 help: ## show the targets
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 12
@@ -57,7 +57,7 @@ format: $(VENV)/dev.stamp ## put the sources into their format
 	@$(BIN)/ruff check --fix .
 	@$(BIN)/ruff format .
 
-setup-run: $(VENV)/run.stamp
+setup-run: $(VENV)/run.stamp web/dist/index.html
 	@tools/packages.sh --optional libportaudio=libportaudio2 $(SPEECH)
 
 setup-demo: $(VENV)/dev.stamp
@@ -89,5 +89,14 @@ web/node_modules/.stamp: $(VENV)/bin/python web/package-lock.json web/package.js
 	@cd web && npm ci --no-audit --no-fund --loglevel=error
 	@touch $@
 
+# The page that the server serves. Only what it is built from counts, not its tests.
+web/dist/index.html: web/node_modules/.stamp web/index.html web/vite.config.ts $(shell find web/src web/public -type f 2>/dev/null)
+	@echo "== the page"
+	@cd web && npm run --silent build:page -- --logLevel error
+	@touch $@
+
+screens: setup-test ## every screen at 390 and 1280 pixels, light and dark, into docs/screens
+	@$(BIN)/python web/test/ui/screens.py
+
 clean: ## remove what the targets made, but no data
-	rm -rf $(VENV) web/node_modules demo-out .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
+	rm -rf $(VENV) web/node_modules web/build web/dist demo-out .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache

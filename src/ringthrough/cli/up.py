@@ -81,7 +81,7 @@ def _what_to_try(url: str) -> str:
     return f"""
 Ringthrough runs on {url}. The cryptography is unaudited. Ctrl-C ends it.
 
-In another terminal:
+Open {url} in a browser, or in another terminal:
   {tool} account create alice            # keys go to ~/.ringthrough
   {tool} send @echo "Hello?"
   {tool} read                            # @echo has repeated it
