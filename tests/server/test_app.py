@@ -55,6 +55,7 @@ def test_every_route_and_what_it_asks_for() -> None:
         "GET /v1/key-packages/count": Auth.SESSION,
         "POST /v1/accounts/{account_id}/key-packages/claim": Auth.NOBODY,
         "GET /v1/server-knows": Auth.SESSION,
+        "OPTIONS /v1/blobs/{sha256}": Auth.NOBODY,
         "PUT /v1/blobs/{sha256}": Auth.HASH,
         "GET /v1/blobs/{sha256}": Auth.HASH,
     }
@@ -75,6 +76,20 @@ async def test_every_answer_carries_the_security_headers(server: RunningServer) 
             assert {name: answer.headers[name] for name in SECURITY_HEADERS} == SECURITY_HEADERS, path
             if answer.status >= 400:
                 assert set(await answer.json()) == {"code", "message", "retry_after_ms"}, path
+
+
+async def test_pages_of_other_servers_may_ask_but_not_in_somebodys_name(server: RunningServer) -> None:
+    async with aiohttp.ClientSession() as http:
+        answer = await http.get(server.url + "/v1/handles/nobody", headers={"Origin": "https://other.example"})
+        assert answer.headers["Access-Control-Allow-Origin"] == "*"
+        assert "Access-Control-Allow-Credentials" not in answer.headers
+        asked = await http.options(f"{server.url}/v1/blobs/{'0' * 64}")
+        assert (asked.status, asked.headers["Access-Control-Allow-Methods"]) == (204, "PUT")
+        for path in ("/v1/accounts", "/v1/devices", "/v1/key-packages", "/v1/sign-in"):
+            refused = await http.options(server.url + path)
+            assert refused.status == 405
+            assert "Access-Control-Allow-Headers" not in refused.headers
+        assert "Access-Control-Allow-Origin" not in (await http.get(server.url + "/health")).headers
 
 
 @pytest.mark.promise("CANNOT-LOSE")

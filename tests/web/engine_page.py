@@ -57,12 +57,19 @@ window.attach = async ([id, packet]) => {
   capture.port1.onmessage = ({ data }) => window.muted.push(data.muted)
   await window.call("attachAudio", [id, capture.port2, playout.port2], [capture.port2, playout.port2])
   let frame = 0
-  setInterval(() => capture.port1.postMessage({ kind: "captured", frame: frame++, packet: Uint8Array.from(packet) }), 60)
+  const captured = () => ({ kind: "captured", frame: frame++, packet: Uint8Array.from(packet) })
+  setInterval(() => capture.port1.postMessage(captured()), 60)
+}
+window.open50 = async (conversation) => {
+  const began = performance.now()
+  const page = await window.call("messages", [conversation, null, 50])
+  return [performance.now() - began, page]
 }
 window.fetchFile = async (message) => {
   const blob = await window.call("fetchFile", [message])
   const digest = new Uint8Array(await crypto.subtle.digest("SHA-256", await blob.arrayBuffer()))
-  return { type: blob.type, size: blob.size, sha256: Array.from(digest, (b) => b.toString(16).padStart(2, "0")).join("") }
+  const sha256 = Array.from(digest, (b) => b.toString(16).padStart(2, "0")).join("")
+  return { type: blob.type, size: blob.size, sha256 }
 }
 """
 

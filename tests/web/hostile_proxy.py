@@ -5,6 +5,7 @@ Only browsers are lied to."""
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from collections.abc import Callable
 
 import aiohttp
@@ -64,8 +65,8 @@ class HostileProxy:
     async def _socket(self, request: web.Request) -> web.WebSocketResponse:
         assert self._session is not None
         near = web.WebSocketResponse(max_msg_size=0, compress=False)
-        is_browser = "Origin" in request.headers
         await near.prepare(request)
+        is_browser = "Origin" in request.headers
         async with self._session.ws_connect(self.target + "/v1/connect", max_msg_size=0, compress=0) as far:
 
             async def up() -> None:
@@ -76,15 +77,15 @@ class HostileProxy:
 
             upward = asyncio.create_task(up())
             async for message in far:
-                if message.type is not aiohttp.WSMsgType.BINARY or near.closed:
-                    continue
-                if is_browser:
-                    self.seen.append(message.data)
-                for out in self.twist(message.data) if is_browser else [message.data]:
-                    if near.closed:
-                        break
-                    await (near.send_bytes(out) if isinstance(out, bytes) else near.send_str(out))
+                if message.type is aiohttp.WSMsgType.BINARY:
+                    with contextlib.suppress(ConnectionError):
+                        await self._down(near, message.data, is_browser)
             upward.cancel()
-        if not near.closed:
-            await near.close()
+        await near.close()
         return near
+
+    async def _down(self, near: web.WebSocketResponse, message: bytes, is_browser: bool) -> None:
+        if is_browser:
+            self.seen.append(message)
+        for out in self.twist(message) if is_browser else [message]:
+            await (near.send_bytes(out) if isinstance(out, bytes) else near.send_str(out))

@@ -1,4 +1,4 @@
-"""Calls between a browser and the SDK: signalling, sealed frames both ways, history; with packets instead of sound."""
+"""Calls between a browser and the SDK: signalling, sealed frames, history; with packets instead of sound."""
 
 from __future__ import annotations
 

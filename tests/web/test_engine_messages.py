@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
+import os
+import time
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 
@@ -11,6 +13,7 @@ import pytest
 
 from ringthrough.client.client import Client
 from ringthrough.services.echo import run_echo
+from tests.web.conftest import Site
 from tests.web.engine_page import EngineFault, Tab
 
 pytestmark = pytest.mark.slow
@@ -148,6 +151,7 @@ async def test_files_both_ways(profile: Profile, sdk: Sdk, tmp_path: Path) -> No
         async for message in carol.received(after=0):
             if message.attachment is not None:
                 break
+    assert message.attachment is not None
     assert message.attachment.filename == "a_pic.png"
     assert hashlib.sha256(await carol.fetch_file(message)).hexdigest() == FILE_SHA256
 
@@ -159,6 +163,60 @@ async def test_files_both_ways(profile: Profile, sdk: Sdk, tmp_path: Path) -> No
     fetched = await alice.page.evaluate("window.fetchFile", arrived["id"])
     # A page of markup from somebody else is never handed out as such: it could run here.
     assert fetched == {"type": "application/octet-stream", "size": FILE_BYTES, "sha256": FILE_SHA256}
+
+
+async def test_people_of_two_servers(profile: Profile, tmp_path: Path, engine_site: Path) -> None:
+    away = Site(tmp_path / "away", engine_site)
+    await away.start()
+    alice = await profile("alice")
+    async with await Client.create_account(tmp_path / "bob", away.url, "bob") as bob:
+        address = f"@bob@{away.url}"
+        conversation = await alice.call("conversationWith", address)
+        await alice.call("sendText", conversation, "across", None)
+        await heard(bob, "across")
+        assert (await alice.conversation(address))["members"][1]["address"] == address
+        # One hosted there: the page uploads to and loads from a server that is not its own.
+        alice_there = f"@alice@{alice.url}"
+        group = await bob.create_group("There", [alice_there])
+        row = await alice.conversation("There")
+        sent = await alice.page.evaluate("window.sendFile", [row["id"], "f.bin", "", 5_000, ""])
+        await alice.delivery(row["id"], sent, "sent")
+        path = tmp_path / "back.txt"
+        path.write_text("back")
+        await bob.send_file(group, path)
+        file = await alice.message(row["id"], lambda m: m["body"]["kind"] == "file" and not m["sender"]["isMe"])
+        assert (await alice.page.evaluate("window.fetchFile", file["id"]))["size"] == 4
+    await away.stop()
+
+
+async def test_ten_thousand_messages_open_fast(profile: Profile, sdk: Sdk) -> None:
+    bob = await sdk("bob")
+    alice = await profile("alice")
+    conversation = await alice.call("conversationWith", "@bob")
+    await alice.call("sendText", conversation, "go on", None)
+    await heard(bob, "go on")
+    (here,) = bob.conversations()
+    count = int(os.environ.get("RINGTHROUGH_MANY_MESSAGES", "300"))
+    for i in range(count):
+        await bob.send_text(here, f"number {i}")
+    last = f"number {count - 1}"
+
+    async def arrived() -> bool:
+        return bool((await alice.conversation("@bob"))["lastText"] == last)
+
+    began = time.monotonic()
+    await alice.until("the last", arrived, 240.0)
+    taken_s = time.monotonic() - began
+    await alice.reload()
+    await alice.call("account")
+    took_ms, page = await alice.page.evaluate("window.open50", conversation)
+    assert [m["body"]["text"] for m in page["messages"]][-1] == last
+    assert len(page["messages"]) == 50
+    assert page["more"]
+    older = await alice.call("messages", conversation, page["messages"][0]["order"], 50)
+    assert older["messages"][-1]["order"] == page["messages"][0]["order"] - 1
+    print(f"{count} messages read in {taken_s:.1f} s, a page opened in {took_ms:.0f} ms")
+    assert took_ms < 300
 
 
 async def test_what_the_server_knows_and_leaving(profile: Profile) -> None:

@@ -59,7 +59,14 @@ async def get_blob(request: web.Request) -> web.StreamResponse:
     return web.FileResponse(path, headers={"Content-Type": "application/octet-stream"})
 
 
+async def may_put_blob(request: web.Request) -> web.Response:
+    """204. What a browser asks before a page of another server uploads (CORS preflight)."""
+    headers = {"Access-Control-Allow-Methods": "PUT", "Access-Control-Allow-Headers": "Content-Type"}
+    return web.Response(status=204, headers=headers | {"Access-Control-Max-Age": "86400"})
+
+
 ROUTES = (
+    Route("OPTIONS", "/v1/blobs/{sha256}", Auth.NOBODY, may_put_blob),
     Route("PUT", "/v1/blobs/{sha256}", Auth.HASH, put_blob),
     Route("GET", "/v1/blobs/{sha256}", Auth.HASH, get_blob),
 )

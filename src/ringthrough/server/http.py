@@ -54,6 +54,9 @@ SECURITY_HEADERS = {
     "X-Frame-Options": "DENY",
 }
 HSTS = "max-age=31536000"
+CROSS_ORIGIN_HEADERS = {"Access-Control-Allow-Origin": "*", "Access-Control-Expose-Headers": "Retry-After"}
+"""A page of another server joins conversations here. Nothing is lent to it: no route knows cookies, and without the
+bearer or the capability in hand it may do no more than anybody."""
 
 
 class Auth(Enum):
@@ -203,6 +206,8 @@ async def add_headers(request: web.Request, response: web.StreamResponse) -> Non
     """Security headers on every answer. A route that must differ sets its own first."""
     for name, value in SECURITY_HEADERS.items():
         response.headers.setdefault(name, value)
+    if request.path.startswith("/v1/"):
+        response.headers.update(CROSS_ORIGIN_HEADERS)
     if request.app[CONTEXT].config.tls_cert is not None:
         response.headers.setdefault("Strict-Transport-Security", HSTS)
     response.headers["Server"] = "ringthrough"

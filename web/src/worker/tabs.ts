@@ -93,7 +93,9 @@ export class Tabs {
   private async wait(steal: boolean): Promise<void> {
     for (let stealing = steal; !this.closing.signal.aborted; stealing = false) {
       try {
-        await this.platform.lock(stealing, () => this.begin())
+        await this.platform.lock(stealing, async () => {
+          if (!this.closing.signal.aborted) await this.begin()
+        })
       } catch {
         // another tab took it
       }

@@ -1,0 +1,116 @@
+import assert from "node:assert/strict"
+import { test } from "node:test"
+import { fromHex } from "../../src/core/bytes.js"
+import * as mimi from "../../src/core/e2ee/content/index.js"
+import type { MessageRow } from "../../src/worker/store/rows.js"
+import type { Store } from "../../src/worker/store/store.js"
+import { apply, place, type Said } from "../../src/worker/timeline.js"
+import { conversationRow, newStore } from "./rows.js"
+
+let salts = 0
+const salt = (): mimi.Salt => new Uint8Array(16).fill(++salts) as mimi.Salt
+const idOf = (number: number): string => `01${number.toString(16).padStart(62, "0")}`
+const messageId = (number: number): mimi.MessageId => fromHex(idOf(number)) as mimi.MessageId
+
+function said(number: number, message: mimi.MimiContent, fields: Partial<Said> = {}): Said {
+  const content = mimi.encode(message)
+  return {
+    conversation: 1, id: idOf(number), sender: "alice", device: "a1", timeS: 100, status: "received", waiting: null, content, message,
+    meaning: mimi.interpret(message), ...fields,
+  }
+}
+
+async function storeWith(...messages: Said[]): Promise<Store> {
+  const { store } = await newStore()
+  await store.transaction((tx) => {
+    tx.put("conversation", 1, conversationRow())
+    tx.put("conversation", 2, conversationRow({ id: 2 }))
+  })
+  for (const message of messages) await store.transaction((tx) => apply(tx, message))
+  return store
+}
+
+const row = async (store: Store, number: number): Promise<MessageRow> => {
+  const found = await store.message(idOf(number))
+  assert.ok(found)
+  return found
+}
+const text = (number: number, words: string, fields: Partial<Said> = {}): Said => said(number, mimi.textMessage(salt(), words), fields)
+
+test("messages get the next places, are counted, and wait to be confirmed", async () => {
+  const store = await storeWith(text(1, "one"), text(2, "two", { sender: "me", status: "sent" }), text(3, "three"))
+  assert.deepEqual((await store.page(1, 0, 100, 10)).map(({ order, text: words }) => [order, words]), [[3, "three"], [2, "two"], [1, "one"]])
+  const conversation = store.get("conversation", 1)
+  assert.equal(conversation?.unread, 2)
+  assert.deepEqual(conversation?.toConfirm, [idOf(1), idOf(3)])
+  assert.equal(conversation?.lastText, "three")
+})
+
+test("a message said twice is shown once", async () => {
+  const once = text(1, "one")
+  const store = await storeWith(once, once)
+  assert.equal((await store.page(1, 0, 100, 10)).length, 1)
+  assert.equal(store.get("conversation", 1)?.unread, 1)
+})
+
+test("its own sender edits and deletes a message, in its conversation [CANNOT-FORGE]", async () => {
+  const edit = (fields: Partial<Said>): Said => said(9, mimi.textMessage(salt(), "changed", { replaces: messageId(1) }), fields)
+  const deletion = (fields: Partial<Said>): Said => said(10, mimi.deleteMessage(salt(), messageId(1)), fields)
+  const store = await storeWith(text(1, "one"))
+  for (const foreign of [edit, deletion]) {
+    for (const fields of [{ sender: "mallory" }, { conversation: 2 }]) await store.transaction((tx) => apply(tx, foreign(fields)))
+  }
+  assert.deepEqual([(await row(store, 1)).text, (await row(store, 1)).edited, (await row(store, 1)).kind], ["one", false, "text"])
+  await store.transaction((tx) => apply(tx, edit({})))
+  assert.deepEqual([(await row(store, 1)).text, (await row(store, 1)).edited], ["changed", true])
+  await store.transaction((tx) => apply(tx, deletion({})))
+  assert.deepEqual([(await row(store, 1)).text, (await row(store, 1)).kind], ["", "deleted"])
+  await store.transaction((tx) => apply(tx, edit({})))
+  assert.equal((await row(store, 1)).kind, "deleted")
+})
+
+test("a reaction is taken back by who made it", async () => {
+  const reaction = said(2, mimi.reactionMessage(salt(), "👍", messageId(1)), { sender: "bob" })
+  const store = await storeWith(text(1, "one"), reaction, reaction)
+  assert.deepEqual((await row(store, 1)).reactions, [{ id: idOf(2), sender: "bob", text: "👍" }])
+  const back = mimi.deleteMessage(salt(), messageId(2), { reactionTo: messageId(1) })
+  await store.transaction((tx) => apply(tx, said(3, back, { sender: "mallory" })))
+  assert.equal((await row(store, 1)).reactions.length, 1)
+  await store.transaction((tx) => apply(tx, said(4, back, { sender: "bob" })))
+  assert.deepEqual((await row(store, 1)).reactions, [])
+})
+
+test("one person cannot bury a message under reactions", async () => {
+  const flood = Array.from({ length: 20 }, (_, i) => said(10 + i, mimi.reactionMessage(salt(), `r${i}`, messageId(1)), { sender: "mallory" }))
+  const store = await storeWith(text(1, "one"), ...flood)
+  assert.equal((await row(store, 1)).reactions.length, 8)
+})
+
+test("a mark counts for our own messages, once for each device", async () => {
+  const marks = said(5, mimi.statusMessage(salt(), [{ messageId: messageId(1), status: 1 }, { messageId: messageId(2), status: 1 }, { messageId: messageId(7), status: 1 }]), { sender: "bob", device: "b1" })
+  const store = await storeWith(text(1, "mine", { sender: "me", status: "sent" }), text(2, "theirs"), marks, marks)
+  assert.deepEqual((await row(store, 1)).deliveredTo, ["bob:b1"])
+  assert.deepEqual((await row(store, 2)).deliveredTo, [])
+})
+
+test("what waits comes last, and gets its place from the log", async () => {
+  const waiting = 2 ** 40 + 5
+  const store = await storeWith(text(1, "mine", { sender: "me", status: "waiting", waiting }), text(2, "theirs"))
+  assert.deepEqual((await store.page(1, 0, Number.MAX_SAFE_INTEGER, 10)).map(({ text: words }) => words), ["mine", "theirs"])
+  await store.transaction((tx) => place(tx, idOf(1), waiting, 200))
+  const placed = await row(store, 1)
+  assert.deepEqual([placed.order, placed.status, placed.timeS], [2, "sent", 200])
+  assert.deepEqual((await store.page(1, 0, Number.MAX_SAFE_INTEGER, 10)).map(({ order }) => order), [2, 1])
+})
+
+test("a file keeps what fetches it until it is deleted", async () => {
+  const part = await mimi.sealedPart(await mimi.sealFile(Uint8Array.of(1, 2, 3), (n) => new Uint8Array(n)), {
+    urlOf: () => "https://chat.example/v1/blobs/00", contentType: "image/png", filename: "pic.png", expiresS: 1,
+  })
+  const store = await storeWith(said(1, mimi.attachmentMessage(salt(), part, { caption: "look" })))
+  const file = await row(store, 1)
+  assert.deepEqual([file.kind, file.text, file.file], ["file", "look", { name: "pic.png", contentType: "image/png", bytes: 3 }])
+  assert.ok(file.content)
+  await store.transaction((tx) => apply(tx, said(2, mimi.deleteMessage(salt(), messageId(1)))))
+  assert.equal((await row(store, 1)).content, null)
+})
