@@ -6,6 +6,7 @@ of them the server still serves everything else.
 
 from __future__ import annotations
 
+import functools
 import gzip
 import hashlib
 import mimetypes
@@ -89,10 +90,15 @@ def _page_file(name: str, path: Path, names: dict[str, Path]) -> PageFile:
         encodings.append(("br", names[f"{name}.br"].read_bytes()))
     if suffix in _COMPRESSED and len(body) >= _WORTH_BYTES:
         ready = names.get(f"{name}.gz")
-        encodings.append(("gzip", ready.read_bytes() if ready else gzip.compress(body, 9, mtime=0)))
+        encodings.append(("gzip", ready.read_bytes() if ready else _gzip(body)))
     cache = IMMUTABLE if _HASHED.fullmatch(name) else REVALIDATE
     etag = hashlib.sha256(body).hexdigest()[:32]
     return PageFile(body, content_type, cache, etag, tuple(encodings))
+
+
+@functools.lru_cache(maxsize=256)
+def _gzip(body: bytes) -> bytes:
+    return gzip.compress(body, 9, mtime=0)
 
 
 def page_routes(folder: Path | None) -> Iterator[Route]:
