@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from typing import Any
+
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -19,8 +22,10 @@ from ringthrough.e2ee.mls import (
     KeyPackageBundle,
     LimitExceeded,
     MlsError,
+    NotActive,
     NothingStaged,
     OwnMessage,
+    Replayed,
     Retention,
     Unsupported,
     WireFormat,
@@ -29,7 +34,9 @@ from ringthrough.e2ee.mls import (
     suite,
 )
 from ringthrough.e2ee.mls.codec import varint_size
+from ringthrough.e2ee.mls.framing import AuthenticatedContent
 from ringthrough.e2ee.mls.message_protection import padding_for
+from ringthrough.e2ee.mls.secret_tree import RatchetKind
 
 from .people import NOW_S, Person, accept, agree, together
 
@@ -133,6 +140,20 @@ def test_past_epochs_are_read_for_as_long_as_they_are_kept(pair: tuple[Person, P
     assert caught.value.epoch == 1
 
 
+@pytest.mark.promise("CANNOT-SNOOP-AFTER")
+def test_our_own_keys_of_a_past_epoch_are_gone(pair: tuple[Person, Person]) -> None:
+    """Whoever copies our state later reads nothing that we sent before."""
+    alice, bob = pair
+    message = alice.say(b"mine")
+    next_epochs(1, bob, alice)
+    tree = alice.group._state.past[0].secret_tree
+    for kind in RatchetKind:
+        with pytest.raises(Replayed):
+            tree.find_key(alice.group.own_leaf, kind, 0, Retention().window)
+    with pytest.raises(OwnMessage):
+        alice.take(message)
+
+
 def test_retention_is_the_readers_choice() -> None:
     alice, bob = Person("alice"), Person("bob")
     alice.create()
@@ -207,6 +228,17 @@ def test_commits_are_padded_too(pair: tuple[Person, Person]) -> None:
     staged = alice.group.commit(random=alice.random, check=accept, now_s=NOW_S, pad=lambda size: 4096)
     assert len(staged.commit) == 4096
     bob.take(staged.commit)
+
+
+def test_padding_inside_a_message_is_zero(pair: tuple[Person, Person], monkeypatch: pytest.MonkeyPatch) -> None:
+    """Otherwise a sender could hide bytes in it that no signature covers."""
+    alice, bob = pair
+    genuine = AuthenticatedContent.encode_auth
+    monkeypatch.setattr(AuthenticatedContent, "encode_auth", lambda content: genuine(content) + b"\x00\x01")
+    message = alice.say(b"x")
+    monkeypatch.undo()
+    with pytest.raises(InvalidMessage):
+        bob.take(message)
 
 
 def test_nothing_but_zeros_may_follow_a_message(pair: tuple[Person, Person]) -> None:
@@ -299,6 +331,19 @@ def test_a_removed_member_keeps_no_secret(pair: tuple[Person, Person]) -> None:
     stored = bob.group.to_bytes()
     assert not any(secret in stored for secret in secrets)
     assert not Group.from_bytes(stored).is_active
+    ways: dict[str, Any] = {"random": bob.random, "check": accept, "now_s": NOW_S}
+    calls: list[Callable[[], object]] = [
+        lambda: bob.group.commit(**ways),
+        lambda: bob.group.propose_update(**ways),
+        lambda: bob.group.propose_remove(0, **ways),
+        lambda: bob.group.export("label", b"", 16),
+        lambda: bob.say(b"x"),
+        lambda: bob.take(alice.say(b"x")),
+        bob.group.group_info,
+    ]
+    for call in calls:
+        with pytest.raises(NotActive):
+            call()
 
 
 def test_a_state_of_another_version_is_refused(pair: tuple[Person, Person]) -> None:

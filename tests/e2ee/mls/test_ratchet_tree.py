@@ -8,7 +8,7 @@ from dataclasses import replace
 
 import pytest
 
-from ringthrough.e2ee.mls import CIPHER_SUITE_DEFAULT, Group, InvalidTree, MlsError, limits, ratchet_tree
+from ringthrough.e2ee.mls import CIPHER_SUITE_DEFAULT, Group, InvalidTree, MlsError, limits, ratchet_tree, tree_math
 from ringthrough.e2ee.mls.codec import Reader, decode
 from ringthrough.e2ee.mls.leaf_node import LeafNode
 from ringthrough.e2ee.mls.ratchet_tree import ParentNode, RatchetTree
@@ -146,6 +146,22 @@ def without_unmerged(tree: RatchetTree) -> None:
     tree.parents[found[0]] = replace(parent, unmerged_leaves=())
 
 
+def skips_a_level(tree: RatchetTree) -> None:
+    """The root lists a leaf as unmerged that the node between them does not."""
+    lower = next(2 * place + 1 for place, parent in enumerate(tree.parents) if parent is not None)
+    top = tree.leaf_count - 1
+    root, leaf_below = tree.parents[top >> 1], tree_math.leaves_below(lower)[-1]
+    assert root is not None
+    assert tree_math.is_below(lower, top)
+    assert lower != top
+    tree.parents[top >> 1] = replace(root, unmerged_leaves=(leaf_below,))
+
+
+def test_an_unmerged_leaf_is_listed_all_the_way_up(group: Group) -> None:
+    with pytest.raises(InvalidTree, match="between"):
+        validate_structure(tampered(group, skips_a_level))
+
+
 def test_an_honest_tree_is_valid(group: Group) -> None:
     tree = tampered(group, lambda tree: None)
     assert tree.tree_hash() == group.tree_hash
@@ -169,7 +185,7 @@ def test_an_honest_tree_is_valid(group: Group) -> None:
     ids=["key", "parent hash", "blank unmerged", "unsorted", "twice", "signature keys", "encryption keys", "merged"],
 )
 def test_a_tampered_tree_is_refused(group: Group, change: Callable[[RatchetTree], None]) -> None:
-    with pytest.raises(InvalidTree):
+    with pytest.raises(InvalidTree, match="same" if change in (same_keys, same_encryption_key) else "."):
         validate_structure(tampered(group, change))
 
 
