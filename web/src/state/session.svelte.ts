@@ -109,6 +109,8 @@ export class Session {
       throw error
     }
     this.phase = "ready"
+    // The welcome proposes the person whose link brought one here; their own question would be a second one.
+    if (this.route.screen === "person") this.go({ screen: "chats" }, true)
   }
 
   /** Opens the conversation with somebody, made when there is none. Rejects with a `Fault`. */

@@ -106,7 +106,7 @@ export const text = {
   chat: {
     open: (title: string) => `Chat with ${title}`,
     messages: "Messages",
-    info: (title: string) => `About ${title}`,
+    info: "About",
     call: "Call",
     members: (count: number) => counted(count, "member", "members"),
     encrypted: "End-to-end encrypted",

@@ -1,167 +1,172 @@
 """Writes every screen of the page at 390 and 1280 pixels, light and dark, into docs/screens/.
 
-Run after `npm run build:screens`. The people are scripted and the clock stands, so that pictures change only when the
-page does.
+Run from the top folder: `python -m web.test.ui.screens`. The people are scripted and the clock stands, so that
+pictures change only when the page does.
 """
 
 from __future__ import annotations
 
 import argparse
+import asyncio
 import io
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from pathlib import Path
 
+import numpy as np
 from PIL import Image
-from playwright.sync_api import Page
-from served import WEB, browser, served
+from playwright.async_api import Page
 
-SIZES = {390: (390, 844), 1280: (1280, 800)}
+from tests.web.ui_page import NARROW, WEB, WIDE, build, chromium, served
+
+SIZES = {390: NARROW, 1280: WIDE}
 OUT = WEB.parent / "docs" / "screens"
 COLOURS_EXACT = 144
 
 
-def _open(page: Page, title: str) -> None:
-    page.evaluate("title => { location.hash = '#/chat/' + fake.idOf(title) }", title)
-    page.wait_for_selector("[data-message]")
-    page.wait_for_timeout(150)
+async def _open(page: Page, title: str) -> None:
+    await page.evaluate("title => { location.hash = '#/chat/' + fake.idOf(title) }", title)
+    await page.wait_for_selector("[data-message]")
+    await page.wait_for_timeout(150)
 
 
-def _chat(page: Page) -> None:
-    _open(page, "@ana")
-    page.wait_for_selector("button.picture img")
+async def _chat(page: Page) -> None:
+    await _open(page, "@ana")
+    await page.wait_for_selector("button.picture img")
 
 
-def _group(page: Page) -> None:
-    _open(page, "Garden committee")
+async def _group(page: Page) -> None:
+    await _open(page, "Garden committee")
 
 
-def _group_info(page: Page) -> None:
-    _open(page, "Garden committee")
-    page.evaluate("location.hash += '/info'")
-    page.wait_for_selector("aside")
+async def _group_info(page: Page) -> None:
+    await _open(page, "Garden committee")
+    await page.evaluate("location.hash += '/info'")
+    await page.wait_for_selector("aside")
 
 
-def _person_info(page: Page) -> None:
-    _open(page, "@ana")
-    page.evaluate("location.hash += '/info'")
-    page.wait_for_selector("aside")
+async def _person_info(page: Page) -> None:
+    await _open(page, "@ana")
+    await page.evaluate("location.hash += '/info'")
+    await page.wait_for_selector("aside")
 
 
-def _safety(page: Page) -> None:
-    _person_info(page)
-    page.click("aside button.line")
-    page.wait_for_selector("ol.digits")
+async def _safety(page: Page) -> None:
+    await _person_info(page)
+    await page.click("aside button.line")
+    await page.wait_for_selector("ol.digits")
 
 
-def _request(page: Page) -> None:
-    _open(page, "@m.okafor@chat.example.net")
+async def _request(page: Page) -> None:
+    await _open(page, "@m.okafor@chat.example.net")
 
 
-def _menu(page: Page) -> None:
-    _chat(page)
-    page.locator("[data-message]").nth(-3).focus()
-    page.keyboard.press("Enter")
-    page.wait_for_selector("[role=menu]")
+async def _menu(page: Page) -> None:
+    await _chat(page)
+    await page.locator("[data-message]").nth(-3).focus()
+    await page.keyboard.press("Enter")
+    await page.wait_for_selector("[role=menu]")
 
 
-def _reply(page: Page) -> None:
-    _chat(page)
-    page.evaluate(
+async def _reply(page: Page) -> None:
+    await _chat(page)
+    await page.evaluate(
         "session.conversation(fake.idOf('@ana')).reply(session.conversation(fake.idOf('@ana')).messages.at(-3))"
     )
-    page.keyboard.type("I know that platform")
+    await page.keyboard.type("I know that platform")
 
 
-def _offline(page: Page) -> None:
-    page.evaluate("fake.connection({ kind: 'offline', reason: 'The server does not answer. Trying again in 20 s.' })")
-    page.wait_for_selector("[role=status] strong")
+async def _offline(page: Page) -> None:
+    await page.evaluate(
+        "fake.connection({ kind: 'offline', reason: 'The server does not answer. Trying again in 20 s.' })"
+    )
+    await page.wait_for_selector("[role=status] strong")
 
 
-def _new_chat(page: Page) -> None:
-    page.get_by_role("button", name="New chat").click()
-    page.wait_for_selector("dialog")
+async def _new_chat(page: Page) -> None:
+    await page.get_by_role("button", name="New chat").click()
+    await page.wait_for_selector("dialog")
 
 
-def _new_group(page: Page) -> None:
-    _new_chat(page)
-    page.get_by_role("radio", name="Group").check()
-    page.get_by_label("Name of the group").fill("Saturday walk")
-    page.get_by_role("button", name="@ana").click()
-    page.get_by_role("button", name="@tomas").click()
+async def _new_group(page: Page) -> None:
+    await _new_chat(page)
+    await page.get_by_role("radio", name="Group").check()
+    await page.get_by_label("Name of the group").fill("Saturday walk")
+    await page.get_by_role("button", name="@ana").click()
+    await page.get_by_role("button", name="@tomas").click()
 
 
-def _my_code(page: Page) -> None:
-    _new_chat(page)
-    page.get_by_role("button", name="My code").click()
+async def _my_code(page: Page) -> None:
+    await _new_chat(page)
+    await page.get_by_role("button", name="My code").click()
 
 
-def _place(page: Page, script: str) -> None:
-    page.evaluate("title => { location.hash = '#/chat/' + fake.idOf(title) }", "@ana")
-    page.get_by_role("button", name="Call", exact=True).click()
-    page.wait_for_selector("section.call")
-    page.evaluate(script)
+async def _place(page: Page, script: str) -> None:
+    await page.evaluate("title => { location.hash = '#/chat/' + fake.idOf(title) }", "@ana")
+    await page.get_by_role("button", name="Call", exact=True).click()
+    await page.wait_for_selector("section.call")
+    await page.evaluate(script)
 
 
-def _ringing(page: Page) -> None:
-    _place(page, "fake.call('@ana', { phase: 'ringing_there' })")
+async def _ringing(page: Page) -> None:
+    await _place(page, "fake.call('@ana', { phase: 'ringing_there' })")
 
 
-def _in_call(page: Page) -> None:
-    _place(
+async def _in_call(page: Page) -> None:
+    await _place(
         page,
         "fake.call('@ana', { phase: 'in_call', sinceMs: fakeNowMs - 754000, quality: 'good', carrier:"
         " 'Carried by the message connection: direct UDP does not pass on this network.' })",
     )
 
 
-def _call_ended(page: Page) -> None:
-    _place(page, "fake.call('@ana', { phase: 'ended', ended: 'No answer within a minute.' })")
+async def _call_ended(page: Page) -> None:
+    await _place(page, "fake.call('@ana', { phase: 'ended', ended: 'No answer within a minute.' })")
 
 
-def _call_bar(page: Page) -> None:
-    _in_call(page)
-    _group(page)
+async def _call_bar(page: Page) -> None:
+    await _in_call(page)
+    await _group(page)
 
 
-def _incoming(page: Page) -> None:
-    page.evaluate("fake.call('@tomas', {})")
-    page.wait_for_selector("dialog")
+async def _incoming(page: Page) -> None:
+    await page.evaluate("fake.call('@tomas', {})")
+    await page.wait_for_selector("dialog")
 
 
-def _fault(page: Page) -> None:
-    _chat(page)
-    page.evaluate(
+async def _fault(page: Page) -> None:
+    await _chat(page)
+    await page.evaluate(
         "fake.trouble({ code: 'full', what: 'This browser has no room left.',"
         " next: 'Delete downloads, then send again.' })"
     )
-    page.wait_for_selector(".toast")
+    await page.wait_for_selector(".toast")
 
 
-def _welcome(page: Page) -> None:
-    page.get_by_label("Handle").fill("noor")
-    page.get_by_role("button", name="Create account").click()
-    page.wait_for_selector("text=You are @noor")
+async def _welcome(page: Page) -> None:
+    await page.get_by_label("Handle").fill("noor")
+    await page.get_by_role("button", name="Create account").click()
+    await page.wait_for_selector("text=You are @noor")
 
 
-def _refused_handle(page: Page) -> None:
-    page.get_by_label("Handle").fill("taken")
-    page.get_by_role("button", name="Create account").click()
-    page.wait_for_selector("text=belongs to somebody else")
+async def _refused_handle(page: Page) -> None:
+    await page.get_by_label("Handle").fill("taken")
+    await page.get_by_role("button", name="Create account").click()
+    await page.wait_for_selector("text=belongs to somebody else")
 
 
-def _go(target: str) -> Callable[[Page], None]:
-    def act(page: Page) -> None:
-        page.evaluate("target => { location.hash = target }", target)
-        page.wait_for_timeout(250)
+def _go(target: str) -> Callable[[Page], Awaitable[None]]:
+    async def act(page: Page) -> None:
+        await page.evaluate("target => { location.hash = target }", target)
+        await page.wait_for_timeout(250)
 
     return act
 
 
-def _nothing(page: Page) -> None:
+async def _nothing(page: Page) -> None:
     pass
 
 
-SCREENS: dict[str, tuple[str, Callable[[Page], None]]] = {
+SCREENS: dict[str, tuple[str, Callable[[Page], Awaitable[None]]]] = {
     "first-run": ("new", _nothing),
     "handle-taken": ("new", _refused_handle),
     "welcome": ("new", _welcome),
@@ -192,52 +197,57 @@ SCREENS: dict[str, tuple[str, Callable[[Page], None]]] = {
 }
 
 
+def _colours(picture: Image.Image) -> list[tuple[int, int, int]]:
+    """Every colour of an RGB picture, the most frequent first."""
+    colours, counts = np.unique(np.asarray(picture).reshape(-1, 3), axis=0, return_counts=True)
+    return [(int(r), int(g), int(b)) for r, g, b in colours[np.argsort(-counts)]]
+
+
 def _write(png: bytes, path: Path) -> None:
     """As a palette picture, a third of the size: the frequent colours stay exact, the rest share what is left."""
     picture = Image.open(io.BytesIO(png)).convert("RGB")
-    counted = sorted(picture.getcolors(picture.width * picture.height) or [], reverse=True)
-    exact = [colour for _, colour in counted[:COLOURS_EXACT]]
-    rest = [colour for _, colour in counted[COLOURS_EXACT:]]
+    colours = _colours(picture)
+    chosen, rest = colours[:COLOURS_EXACT], colours[COLOURS_EXACT:]
     if rest:
-        strip = Image.new("RGB", (len(rest), 1))
-        strip.putdata(rest)
+        strip = Image.fromarray(np.array([rest], dtype=np.uint8), "RGB")
         shared = strip.quantize(256 - COLOURS_EXACT, method=Image.Quantize.MEDIANCUT).convert("RGB")
-        exact += [colour for _, colour in shared.getcolors(len(rest)) or []]
+        chosen += _colours(shared)
     palette = Image.new("P", (1, 1))
-    palette.putpalette([channel for colour in exact for channel in colour])
+    palette.putpalette([channel for colour in chosen for channel in colour])
     picture.quantize(palette=palette, dither=Image.Dither.NONE).save(path, optimize=True)
+
+
+async def draw(out: Path, only: list[str], query: str) -> None:
+    with served() as origin:
+        async with chromium() as browser:
+            for width, size in SIZES.items():
+                for scheme in ("light", "dark"):
+                    context = await browser.new_context(
+                        viewport=size, color_scheme=scheme, reduced_motion="reduce", has_touch=size is NARROW
+                    )
+                    for name, (scene, act) in SCREENS.items():
+                        if only and name not in only:
+                            continue
+                        page = await context.new_page()
+                        await page.goto(f"{origin}/page.html?scene={scene}&{query}")
+                        await page.wait_for_selector("h1, h2")
+                        await act(page)
+                        await page.mouse.move(0, 0)
+                        await page.wait_for_timeout(150)
+                        _write(await page.screenshot(), out / f"{name}-{width}-{scheme}.png")
+                        await page.close()
+                    await context.close()
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--only", nargs="*", help="names of screens")
+    parser.add_argument("--only", nargs="*", default=[], help="names of screens")
     parser.add_argument("--out", type=Path, default=OUT)
-    parser.add_argument("--width", type=int, nargs="*", default=list(SIZES))
-    parser.add_argument("--scheme", nargs="*", default=["light", "dark"])
     parser.add_argument("--query", default="", help="added to the address, for example dir=rtl")
     options = parser.parse_args()
+    build()
     options.out.mkdir(parents=True, exist_ok=True)
-    with served() as origin, browser() as chromium:
-        for width in options.width:
-            size = SIZES.get(width, (width, 900))
-            for scheme in options.scheme:
-                context = chromium.new_context(
-                    viewport={"width": size[0], "height": size[1]},
-                    color_scheme=scheme,
-                    reduced_motion="reduce",
-                    has_touch=width < 800,
-                )
-                for name, (scene, act) in SCREENS.items():
-                    if options.only and name not in options.only:
-                        continue
-                    page = context.new_page()
-                    page.goto(f"{origin}/page.html?scene={scene}&{options.query}")
-                    page.wait_for_selector("h1, h2")
-                    act(page)
-                    page.wait_for_timeout(120)
-                    _write(page.screenshot(), options.out / f"{name}-{width}-{scheme}.png")
-                    page.close()
-                context.close()
+    asyncio.run(draw(options.out, options.only, options.query))
 
 
 if __name__ == "__main__":

@@ -34,12 +34,17 @@ export function pictureUrl(message: string, contentType: string, fetchFile: () =
   return found
 }
 
-/** Hands a file to the browser's own saving. */
-export function save(blob: Blob, name: string): void {
-  const url = URL.createObjectURL(new Blob([blob], { type: "application/octet-stream" }))
+/** Hands what lies at an address of this page to the browser's own saving. */
+export function saveFrom(url: string, name: string): void {
   const link = document.createElement("a")
   link.href = url
   link.download = name
   link.click()
+}
+
+/** Hands a file to the browser's own saving; as bytes, so that it is never opened as a document of this page. */
+export function save(blob: Blob, name: string): void {
+  const url = URL.createObjectURL(new Blob([blob], { type: "application/octet-stream" }))
+  saveFrom(url, name)
   setTimeout(() => URL.revokeObjectURL(url), 60_000)
 }

@@ -1,0 +1,111 @@
+"""The page before its scripted engine: built, served with the server's own policy, opened in real Chromium."""
+
+from __future__ import annotations
+
+import asyncio
+import functools
+import shutil
+import subprocess
+import threading
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager
+from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+
+from playwright.async_api import Browser, Page, ViewportSize, async_playwright
+
+from ringthrough.server.page_routes import PAGE_HEADERS
+
+WEB = Path(__file__).resolve().parents[2] / "web"
+BUILT = WEB / "build" / "ui-screens"
+WIDE: ViewportSize = {"width": 1280, "height": 800}
+NARROW: ViewportSize = {"width": 390, "height": 844}
+FLAGS = (
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+)
+
+
+def build() -> Path:
+    """Builds the page with the scripted engine; seconds."""
+    npx = shutil.which("npx")
+    assert npx is not None, "Node.js is needed to build the page"
+    subprocess.run([npx, "vite", "build", "--mode", "screens", "--logLevel", "error"], cwd=WEB, check=True)
+    return BUILT
+
+
+class _Handler(SimpleHTTPRequestHandler):
+    def end_headers(self) -> None:
+        for name, value in PAGE_HEADERS.items():
+            self.send_header(name, value)
+        super().end_headers()
+
+    def log_message(self, format: str, *args: object) -> None:
+        pass
+
+
+@contextmanager
+def served(folder: Path = BUILT) -> Iterator[str]:
+    """Serves a folder until the end of the block; gives the origin."""
+    handler = functools.partial(_Handler, directory=str(folder))
+    server = ThreadingHTTPServer(("127.0.0.1", 0), handler)
+    thread = threading.Thread(target=server.serve_forever, daemon=True)
+    thread.start()
+    try:
+        yield f"http://127.0.0.1:{server.server_address[1]}"
+    finally:
+        server.shutdown()
+        server.server_close()
+        thread.join()
+
+
+@asynccontextmanager
+async def chromium() -> AsyncIterator[Browser]:
+    """The system's own; none is downloaded."""
+    path = shutil.which("chromium") or shutil.which("chromium-browser")
+    async with async_playwright() as playwright:
+        browser = await playwright.chromium.launch(executable_path=path, args=list(FLAGS))
+        try:
+            yield browser
+        finally:
+            await browser.close()
+
+
+@asynccontextmanager
+async def opened(
+    scene: str = "full", size: ViewportSize = WIDE, query: str = "", *, motion: bool = False, touch: bool = False
+) -> AsyncIterator[Page]:
+    """The page in a new browser. Whatever it throws, and whatever its policy refuses, fails the test."""
+    with served() as origin:
+        async with chromium() as browser:
+            context = await browser.new_context(
+                viewport=size, has_touch=touch, reduced_motion="no-preference" if motion else "reduce"
+            )
+            page = await context.new_page()
+            page.set_default_timeout(10_000)
+            wrong: list[str] = []
+            page.on("pageerror", lambda error: wrong.append(str(error)))
+            page.on("console", lambda message: wrong.append(message.text) if message.type == "error" else None)
+            await page.goto(f"{origin}/page.html?scene={scene}&{query}")
+            await page.wait_for_selector("h1, h2")
+            yield page
+            assert wrong == []
+
+
+async def open_chat(page: Page, title: str) -> None:
+    await page.evaluate("title => { location.hash = '#/chat/' + fake.idOf(title) }", title)
+    await page.wait_for_selector("section.chat")
+
+
+async def until(page: Page, expression: str) -> None:
+    """Waits until an expression of the page is true. Asked from outside: the page's policy forbids evaluation."""
+    for _ in range(200):
+        if await page.evaluate(expression):
+            return
+        await asyncio.sleep(0.05)
+    raise AssertionError(f"never true: {expression}")
