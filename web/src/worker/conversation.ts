@@ -19,7 +19,7 @@ import type { Context } from "./context.js"
 import { EngineError, Refused, Unreachable } from "./errors.js"
 import { noteDeposits } from "./membership.js"
 import { tokenHash } from "./own.js"
-import type { ConversationRow, MessageRow, OutboxRow, PendingCommitRow } from "./store/rows.js"
+import type { ConversationRow, InviteeRow, MessageRow, OutboxRow, PendingCommitRow } from "./store/rows.js"
 import type { Transaction } from "./store/store.js"
 import { Pulse, pause, Stopped } from "./sync.js"
 import { addLine, apply, place, type Said } from "./timeline.js"
@@ -429,6 +429,14 @@ export class Conversation {
     await this.connection.reopen(this.stream).catch(() => undefined)
   }
 
+  /** Waits until no commit of ours is under way, or so long. */
+  async settled(timeoutMs: number): Promise<void> {
+    const until = performance.now() + timeoutMs
+    while (this.context.store.get("pending_commit", this.id) !== undefined && performance.now() < until) {
+      await this.progress.next(this.ended.signal, Math.max(1, until - performance.now()))
+    }
+  }
+
   // -- commits ---------------------------------------------------------------------------------------------------
 
   /**
@@ -458,18 +466,7 @@ export class Conversation {
         const invitees = add.filter(({ credential }) => !members.some(({ identity }) => equalBytes(identity, credential)))
         const leaves = members.filter(({ leaf, identity }) => leaf !== group.ownLeaf && remove(decodeCredential(identity)))
         if (invitees.length === 0 && leaves.length === 0) return false
-        const { commit, welcome } = await group.commit({
-          add: invitees.map(({ keyPackage }) => keyPackage),
-          remove: leaves.map(({ leaf }) => leaf),
-          nowS: BigInt(this.context.nowS()),
-        })
-        // The adapter shows secrets of the present epoch only: a copy steps ahead to see the next one's token.
-        const ahead = await this.context.mls.load(await group.save())
-        await ahead.mergeStaged()
-        const next = await ahead.export(TOKEN_LABEL, new Uint8Array(0), TOKEN_BYTES)
-        const nextTokenHash = await tokenHash(next)
-        const body = padded(commit)
-        tx.put("pending_commit", this.id, { body, epoch: Number(group.epoch), nextTokenHash, welcome: welcome ?? null, invitees })
+        tx.put("pending_commit", this.id, await stageCommit(this.context, group, invitees, leaves.map(({ leaf }) => leaf)))
         return true
       }),
     )
@@ -530,6 +527,21 @@ export class Conversation {
       await this.progress.next(this.ended.signal)
     }
   }
+}
+
+/** Stages a commit on the group; what is returned must be stored together with the group. */
+export async function stageCommit(context: Context, group: Group, invitees: readonly InviteeRow[], remove: readonly number[]): Promise<PendingCommitRow> {
+  const epoch = Number(group.epoch)
+  const { commit, welcome } = await group.commit({
+    add: invitees.map(({ keyPackage }) => keyPackage),
+    remove,
+    nowS: BigInt(context.nowS()),
+  })
+  // The adapter shows secrets of the present epoch only: a copy steps ahead to see the next one's token.
+  const ahead = await context.mls.load(await group.save())
+  await ahead.mergeStaged()
+  const nextTokenHash = await tokenHash(await ahead.export(TOKEN_LABEL, new Uint8Array(0), TOKEN_BYTES))
+  return { body: padded(commit), epoch, nextTokenHash, welcome: welcome ?? null, invitees }
 }
 
 /** A commit fills a record; zeros after an MLSMessage are padding. */

@@ -9,7 +9,7 @@ import { random } from "./buffers.js"
 import { Calls } from "./calls.js"
 import type { Connection } from "./connection.js"
 import { Context } from "./context.js"
-import { type Arrival, Conversation, type Listener, type Snapshot } from "./conversation.js"
+import { type Arrival, Conversation, type Listener, type Snapshot, stageCommit } from "./conversation.js"
 import { EngineError, faultOf } from "./errors.js"
 import { Inbox } from "./inbox.js"
 import { Marks } from "./marks.js"
@@ -25,6 +25,8 @@ import { Views } from "./views.js"
 
 /** Devices added by one commit, so that the commit fits into one record. */
 const ADD_BATCH_MAX = 48
+/** How long a new conversation is awaited before it is shown as it is. */
+const SETTLE_MS = 5_000
 
 export class Device implements Listener {
   readonly conversations = new Map<number, Conversation>()
@@ -94,7 +96,9 @@ export class Device implements Listener {
   // -- conversations ---------------------------------------------------------------------------------------------
 
   private live(id: number): { members: readonly { accountId: Uint8Array; deviceId: Uint8Array }[]; typing: readonly string[] } {
-    const members = this.conversations.get(id)?.snapshot.members.map(([, credential]) => credential) ?? []
+    const present = this.conversations.get(id)?.snapshot.members.map(([, credential]) => credential) ?? []
+    const coming = this.context.store.get("pending_commit", id)?.invitees ?? []
+    const members = [...present, ...coming.map(({ credential }) => decodeCredential(credential))]
     return { members, typing: this.typing.who(id).map((account) => this.views.addressOf(account)) }
   }
 
@@ -165,20 +169,26 @@ export class Device implements Listener {
     const { own, store, mls } = this.context
     const invitees = (await Promise.all(people.map((person) => inviteesOf(this.context, person)))).flat()
     const stream = random(16)
-    const group = await mls.createGroup(stream, await newKeyPackage(this.context))
-    const state = await group.save()
-    const id = await store.transaction((tx) => {
-      const row: ConversationRow = {
-        id: tx.nextKey("conversation"), stream, origin: own.origin, isDirect, title, status: "creating", hidden: false, nextSeq: 1,
-        nextOrder: 1, unread: 0, lastText: "", lastTimeS: this.context.nowS(), toConfirm: [],
-      }
-      tx.put("conversation", row.id, row)
-      tx.put("group", row.id, { state })
-      for (const { accountId } of people) tx.patch("account", toHex(accountId), { accepted: true, refused: false })
-      return row.id
-    })
+    const first = invitees.slice(0, ADD_BATCH_MAX)
+    // The group, and whom it is for, are stored at once: a reload in between finishes what was begun.
+    const id = await this.context.people.withFreshDevices(() =>
+      store.transaction(async (tx) => {
+        const group = await mls.createGroup(stream, await newKeyPackage(this.context))
+        const pending = await stageCommit(this.context, group, first, [])
+        const row: ConversationRow = {
+          id: tx.nextKey("conversation"), stream, origin: own.origin, isDirect, title, status: "creating", hidden: false, nextSeq: 1,
+          nextOrder: 1, unread: 0, lastText: "", lastTimeS: this.context.nowS(), toConfirm: [],
+        }
+        tx.put("conversation", row.id, row)
+        tx.put("group", row.id, { state: await group.save() })
+        tx.put("pending_commit", row.id, pending)
+        for (const { accountId } of people) tx.patch("account", toHex(accountId), { accepted: true, refused: false })
+        return row.id
+      }),
+    )
     const conversation = await this.open(id)
-    await this.add(conversation, invitees)
+    await conversation.settled(SETTLE_MS)
+    if (invitees.length > first.length) await this.add(conversation, invitees.slice(ADD_BATCH_MAX))
     return this.views.idOf(id)
   }
 

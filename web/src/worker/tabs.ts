@@ -38,6 +38,8 @@ interface Waiting {
   reject(fault: unknown): void
 }
 
+const RESTART_MS = 2_000
+
 /** These belong to the tab whose microphone and loudspeaker are used. */
 const HERE_ONLY: ReadonlySet<Method> = new Set<Method>(["placeCall", "answerCall", "attachAudio"])
 /** These may be asked again of a new leader. */
@@ -53,6 +55,7 @@ export class Tabs {
   private lastId = 0
   private readonly changed = new Pulse()
   private readonly closing = new AbortController()
+  private failed = false
   private busyElsewhere: string | undefined
 
   constructor(
@@ -97,7 +100,8 @@ export class Tabs {
           if (!this.closing.signal.aborted) await this.begin()
         })
       } catch {
-        // another tab took it
+        // another tab took it, or the engine could not start: then not again at once
+        if (this.failed) await this.changed.next(this.closing.signal, RESTART_MS).catch(() => undefined)
       }
       this.end()
       if (stealing) return // the first waiter is still there
@@ -111,11 +115,13 @@ export class Tabs {
 
   private async begin(): Promise<void> {
     this.leader = this.platform.id
+    this.failed = false
     this.starting = this.lead((event) => this.tell(event))
     this.changed.beat()
     try {
       this.led = await this.starting
     } catch (error) {
+      this.failed = true
       this.emit({ kind: "fault", fault: faultOf(error) })
       this.failWaiting(faultOf(error))
       throw error
