@@ -292,16 +292,16 @@ def test_a_welcome_signed_by_a_leaf_that_did_not_is_refused(people: People, monk
     def by(leaf: int, private: bytes) -> Callable[..., Any]:
         return lambda epoch, key, **ways: genuine(replace(epoch, own_leaf=leaf), private, **ways)
 
-    cases: list[tuple[int, bytes, type[MlsError]]] = [
-        (1, alice.key.private, InvalidSignature),
-        (3, dave.key.private, InvalidWelcome),
-        (5, alice.key.private, MlsError),
+    cases: list[tuple[int, bytes, type[MlsError], str]] = [
+        (1, alice.key.private, InvalidSignature, "verify"),
+        (3, dave.key.private, InvalidWelcome, "by ourselves"),
+        (5, alice.key.private, MlsError, "outside of the tree"),
     ]
-    for leaf, private, error in cases:
+    for leaf, private, error, why in cases:
         monkeypatch.setattr(committing, "sign_group_info", by(leaf, private))
         welcome = welcome_for(alice, dave)
         alice.group.discard_staged()
-        with pytest.raises(error):
+        with pytest.raises(error, match=why):
             dave.join(welcome)
 
 
