@@ -1,6 +1,6 @@
 /**
- * Builds the page. `vite build` writes what the server ships (`dist/`); `vite build --mode screens` writes the same
- * page before a scripted engine (`build/ui-screens/`), for tests and pictures.
+ * Builds the page. `vite build` writes what the server ships (`dist/`); `--mode screens` writes the same page before a
+ * scripted engine (`build/ui-screens/`), for tests and pictures; `--mode tests` the view models' tests for Node.
  *
  * No inline script or style may come out: the server's Content-Security-Policy refuses them.
  */
@@ -42,6 +42,16 @@ function offlineShell(): Plugin {
 }
 
 export default defineConfig(({ mode }) => {
+  if (mode === "tests") {
+    return {
+      root: here,
+      publicDir: false,
+      plugins: [svelte({ configFile: resolve(here, "svelte.config.js"), dynamicCompileOptions: () => ({ generate: "client" }) })],
+      // The browser's Svelte: the server's has no reactivity.
+      ssr: { noExternal: true, resolve: { conditions: ["browser"] } },
+      build: { ssr: resolve(here, "test/ui/state.test.ts"), outDir: resolve(here, "build/ui-tests"), target: "node20" },
+    }
+  }
   const screens = mode === "screens"
   return {
     root: screens ? resolve(here, "test/ui") : here,

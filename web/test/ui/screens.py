@@ -210,7 +210,7 @@ def _write(png: bytes, path: Path) -> None:
     chosen, rest = colours[:COLOURS_EXACT], colours[COLOURS_EXACT:]
     if rest:
         strip = Image.fromarray(np.array([rest], dtype=np.uint8), "RGB")
-        shared = strip.quantize(256 - COLOURS_EXACT, method=Image.Quantize.MEDIANCUT).convert("RGB")
+        shared = strip.quantize(256 - COLOURS_EXACT, method=Image.Quantize.MAXCOVERAGE).convert("RGB")
         chosen += _colours(shared)
     palette = Image.new("P", (1, 1))
     palette.putpalette([channel for colour in chosen for channel in colour])

@@ -1,0 +1,275 @@
+/** The view models without a page: a scripted engine behind a real message port, and a clock that stands. */
+
+import assert from "node:assert/strict"
+import { test } from "node:test"
+import type { CallView, MessageView } from "../../src/worker/api.js"
+import type { RunningSound } from "../../src/state/call-sound.js"
+import { connectEngine, type EngineClient } from "../../src/state/engine-client.js"
+import { faultOf } from "../../src/state/faults.js"
+import { Preferences, readPreferences } from "../../src/state/preferences.svelte.js"
+import { addressIn, formatRoute, isHandle, parseRoute } from "../../src/state/route.js"
+import { Session } from "../../src/state/session.svelte.js"
+import { firstUnread, merged, shapeOf } from "../../src/state/timeline.js"
+import { FakeEngine, type Scene } from "./fake-engine.js"
+import { ANA, ME } from "./people.js"
+import { serveEngine } from "./serve-engine.js"
+import { VirtualClock } from "./virtual-clock.js"
+
+const NOW_S = 1_700_000_000
+
+/** Lets ports and promises have their turns. */
+async function settled(): Promise<void> {
+  for (let turn = 0; turn < 12; turn++) await new Promise((resolve) => setImmediate(resolve))
+}
+
+class Stage {
+  readonly clock = new VirtualClock()
+  readonly fake: FakeEngine
+  readonly engine: EngineClient
+  readonly session: Session
+  readonly notices: string[] = []
+  readonly sounds: { stopped: boolean; muted: boolean }[] = []
+  soundFails: unknown = null
+  readonly #wire = new MessageChannel()
+
+  constructor(scene: Scene = "full", hash = "") {
+    this.fake = new FakeEngine(scene, NOW_S)
+    const served = serveEngine(this.fake, this.#wire.port2)
+    this.fake.listen((event) => served.emit(event))
+    this.engine = connectEngine(this.#wire.port1)
+    let place = hash
+    this.session = new Session({
+      engine: this.engine, clock: this.clock, preferences: new Preferences(null),
+      place: { hash: () => place, go: (next) => { place = next }, onChange: () => undefined },
+      openSound: () => this.#open(),
+      onNotice: (notice) => this.notices.push(`${notice.title}: ${notice.text}`),
+    })
+  }
+
+  async #open(): Promise<RunningSound> {
+    if (this.soundFails !== null) throw this.soundFails
+    const sound = { stopped: false, muted: false }
+    this.sounds.push(sound)
+    const ports = [new MessageChannel(), new MessageChannel()] as const
+    return {
+      capture: ports[0].port1, playout: ports[1].port1,
+      setMuted: (muted) => { sound.muted = muted },
+      setInput: () => Promise.resolve(), setOutput: () => Promise.resolve(true),
+      level: () => ({ microphone: 0, peer: 0 }),
+      stop: () => { sound.stopped = true; for (const { port1, port2 } of ports) { port1.close(); port2.close() } },
+    }
+  }
+
+  close(): void {
+    for (const port of [this.#wire.port1, this.#wire.port2]) port.close()
+  }
+}
+
+function staged(name: string, act: (stage: Stage) => Promise<void>, scene?: Scene, hash?: string): void {
+  void test(name, async () => {
+    const stage = new Stage(scene, hash)
+    try {
+      await stage.session.start()
+      await settled()
+      await act(stage)
+    } finally {
+      stage.close()
+    }
+  })
+}
+
+function message(order: number, some: Partial<MessageView> = {}): MessageView {
+  return {
+    id: order.toString(16).padStart(4, "0"), conversation: "aa", order, sender: ANA, timeS: NOW_S + order * 60, delivery: "received",
+    edited: false, replyTo: null, reactions: [], body: { kind: "text", text: String(order) }, ...some,
+  }
+}
+const orders = (messages: readonly MessageView[]): number[] => messages.map(({ order }) => order)
+
+void test("a timeline keeps its order whatever comes when", () => {
+  const base = [2, 4, 6].map((order) => message(order))
+  assert.deepEqual(orders(merged(base, [message(7)])), [2, 4, 6, 7])
+  assert.deepEqual(orders(merged(base, [message(1), message(0)])), [0, 1, 2, 4, 6])
+  assert.deepEqual(orders(merged(base, [message(5), message(3)])), [2, 3, 4, 5, 6])
+  assert.deepEqual(orders(merged(base, [], [base[1]!.id])), [2, 6])
+  const moved = merged([...base, message(1e9, { id: "w" })], [message(7, { id: "w" })])
+  assert.deepEqual(orders(moved), [2, 4, 6, 7])
+  assert.equal(merged(base, []), base)
+  assert.deepEqual(orders(merged(merged([], [message(9)]), base)), [2, 4, 6, 9])
+})
+
+void test("neighbours stand together for five minutes, one day, one person", () => {
+  const list = [message(0), message(1), message(2, { sender: ME }), message(30, { sender: ME }), message(31, { body: { kind: "members", text: "" } })]
+  assert.deepEqual(list.map((_, index) => shapeOf(list, index).startsGroup), [true, false, true, true, true])
+  assert.deepEqual(list.map((_, index) => shapeOf(list, index).endsGroup), [false, true, true, true, true])
+  assert.equal(firstUnread(list, 2), list[1]!.id)
+  assert.equal(firstUnread(list, 0), null)
+})
+
+void test("only what is an address is taken for one", () => {
+  for (const typed of ["noor", "@noor", " @Noor ", "https://a.example/#/@noor", "https://a.example/x/#/%40noor".replace("%40", "@")]) {
+    assert.equal(addressIn(typed), "@noor", typed)
+  }
+  assert.equal(addressIn("@noor@chat.example.org:8443"), "@noor@chat.example.org:8443")
+  for (const typed of ["", "@", "a", "no or", "@<img>", "javascript:alert(1)", "https://a.example/#/@%", "@-a", `@${"a".repeat(33)}`]) {
+    assert.equal(addressIn(typed), null, typed)
+  }
+  assert.ok(isHandle("a.b-c"))
+  assert.ok(!isHandle("a@b"))
+})
+
+void test("routes come back as they went, and nonsense leads to the chats", () => {
+  for (const hash of ["#/", "#/chat/0a", "#/chat/0a/info", "#/calls", "#/call", "#/settings", "#/settings/server", "#/@mira"]) {
+    assert.equal(formatRoute(parseRoute(hash)), hash)
+  }
+  for (const hash of ["#/chat/<x>", "#/chat/", "#/@<b>", "#/nowhere"]) assert.deepEqual(parseRoute(hash), { screen: "chats" })
+})
+
+void test("kept preferences of any shape are read without harm", () => {
+  const plain = readPreferences(null)
+  for (const kept of ["", "null", "[]", "3", '{"theme":5,"textPercent":9000,"calm":"yes","inputDeviceId":{}}', "{"]) {
+    assert.deepEqual(readPreferences(kept), plain, kept)
+  }
+  assert.equal(readPreferences('{"textPercent":200}').textPercent, 200)
+})
+
+void test("what no engine would throw becomes a plain fault", () => {
+  for (const thrown of [new Error("x"), null, undefined, "x", { code: 1 }]) assert.equal(faultOf(thrown).code, "internal")
+})
+
+staged("a refused call carries the engine's words across the port", async ({ engine }) => {
+  await assert.rejects(engine.conversationWith("@nobody"), { code: "unknown_handle", next: "Check the spelling." })
+})
+
+staged("a port that is asked for nonsense stays silent", async ({ fake, engine }) => {
+  const wire = new MessageChannel()
+  serveEngine(fake, wire.port2)
+  const answers: unknown[] = []
+  wire.port1.addEventListener("message", ({ data }) => answers.push(data))
+  wire.port1.start()
+  for (const bad of [null, 7, "call", {}, { kind: "call", id: 1, method: "constructor", args: [] }, { kind: "call", id: 1.5, method: "account", args: [] }]) {
+    wire.port1.postMessage(bad)
+  }
+  await settled()
+  assert.deepEqual(answers, [])
+  assert.notEqual(await engine.account(), null)
+  wire.port1.close()
+  wire.port2.close()
+})
+
+staged("offline is said after a second and a half, and not for a short break", async ({ fake, session, clock }) => {
+  fake.connection({ kind: "offline", reason: "no network" })
+  await settled()
+  clock.pass(1400)
+  assert.equal(session.offline, null)
+  fake.connection({ kind: "online" })
+  await settled()
+  clock.pass(5000)
+  assert.equal(session.offline, null)
+  fake.connection({ kind: "offline", reason: "no network" })
+  await settled()
+  clock.pass(1600)
+  assert.deepEqual(session.offline, { reason: "no network" })
+  fake.connection({ kind: "connecting" })
+  await settled()
+  assert.deepEqual(session.offline, { reason: "no network" })
+  fake.connection({ kind: "online" })
+  await settled()
+  assert.equal(session.offline, null)
+})
+
+staged("typing is told at most every three seconds", async ({ fake, session, clock }) => {
+  const talk = session.conversation(fake.idOf("@ana"))
+  talk.draft = "hm"
+  for (let key = 0; key < 7; key++) {
+    talk.typed()
+    clock.pass(1000)
+  }
+  await settled()
+  assert.equal(fake.asked.filter((call) => call === "typing()").length, 3)
+})
+
+staged("a text that could not be sent comes back as the draft", async ({ fake, session, engine }) => {
+  const talk = session.conversation(fake.idOf("@ana"))
+  await talk.open(0)
+  engine.sendText = () => Promise.reject({ code: "full", what: "No room.", next: "Delete something." })
+  talk.reply(talk.messages[0]!)
+  talk.draft = "precious"
+  await talk.submit()
+  assert.equal(talk.draft, "precious")
+  assert.equal(talk.replyTo?.id, talk.messages[0]!.id)
+  assert.equal(session.toasts[0]?.fault.what, "No room.")
+})
+
+staged("older pages come once each and in order", async ({ fake, session }) => {
+  const talk = session.conversation(fake.idOf("@jun"))
+  await talk.open(0)
+  await Promise.all([talk.loadOlder(), talk.loadOlder()])
+  assert.equal(talk.messages.length, 260)
+  assert.deepEqual(orders(talk.messages), Array.from({ length: 260 }, (_, index) => 9740 + index))
+}, "long")
+
+staged("notices come when unread grows, and for nothing else", async ({ fake, notices }) => {
+  fake.arrive("@ana", "hello")
+  await settled()
+  await fake.markRead(fake.idOf("@ana"))
+  await settled()
+  assert.deepEqual(notices, ["@ana: hello"])
+})
+
+staged("nobody rings while the microphone is refused", async (stage) => {
+  stage.soundFails = { code: "denied", what: "This page may not use the microphone.", next: "Allow it." }
+  assert.equal(await stage.session.calls.place(stage.fake.idOf("@ana")), false)
+  assert.ok(!stage.fake.asked.includes("placeCall()"))
+  assert.equal(stage.session.toasts[0]?.fault.code, "denied")
+})
+
+staged("a call's sound begins with the answer and ends with the call", async ({ fake, session, sounds, clock }) => {
+  fake.call("@tomas", {})
+  await settled()
+  assert.equal(session.calls.current?.phase, "ringing_here")
+  assert.equal(sounds.length, 0)
+  await session.calls.answer()
+  assert.ok(fake.asked.includes("attachAudio()"))
+  await session.calls.toggleMute()
+  assert.deepEqual(sounds, [{ stopped: false, muted: true }])
+  fake.call("@tomas", { phase: "ended", ended: "They hung up." })
+  await settled()
+  assert.equal(sounds[0]!.stopped, true)
+  assert.equal(session.calls.current?.ended, "They hung up.")
+  clock.pass(12_001)
+  assert.equal(session.calls.current, null)
+})
+
+staged("a second call never takes the place of one that goes on", async ({ fake, session }) => {
+  await session.calls.place(fake.idOf("@ana"))
+  await settled()
+  const first = session.calls.current as CallView
+  session.calls.absorb({ ...first, id: "ff", phase: "ringing_here" })
+  assert.equal(session.calls.current?.id, first.id)
+  assert.equal(await session.calls.place(fake.idOf("@tomas")), false)
+})
+
+staged("a deleted account leaves nothing to see", async ({ session, engine }) => {
+  await engine.deleteAccount()
+  await settled()
+  assert.equal(session.phase, "new")
+  assert.equal(session.conversations.length, 0)
+})
+
+staged("a link followed before the account waits for it", async ({ session }) => {
+  assert.equal(session.invitedBy, "@mira")
+  await session.createAccount("noor")
+  assert.deepEqual(session.route, { screen: "chats" })
+  await session.openWith("@mira", "Hello!")
+  assert.equal(session.route.screen, "chat")
+}, "new", "#/@mira")
+
+staged("toasts go by themselves and say nothing twice", async ({ session, clock }) => {
+  const fault = { code: "x", what: "It failed.", next: "Try again." }
+  session.report(fault)
+  session.report(fault)
+  assert.equal(session.toasts.length, 1)
+  clock.pass(9001)
+  assert.equal(session.toasts.length, 0)
+})
