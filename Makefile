@@ -34,12 +34,12 @@ check: setup-test ## format, types, import rule, vectors, generated files, fast 
 	@$(BIN)/ruff check .
 	@echo "== types"
 	@$(BIN)/mypy
-	@cd web && npm run --silent build
+	@cd web && npm run --silent build && npm run --silent check:page
 	@echo "== import rule"
 	@$(BIN)/lint-imports
 	@$(MAKE) --no-print-directory vectors
 	@echo "== fast tests and generated files"
-	@cd web && npm test --silent
+	@cd web && npm test --silent && npm run --silent test:page
 	@$(BIN)/python -m pytest tests -m "not slow"
 
 vectors: setup-test ## the official vectors; the last line counts MLS
@@ -96,7 +96,7 @@ web/dist/index.html: web/node_modules/.stamp web/index.html web/vite.config.ts $
 	@touch $@
 
 screens: setup-test ## every screen at 390 and 1280 pixels, light and dark, into docs/screens
-	@$(BIN)/python web/test/ui/screens.py
+	@$(BIN)/python -m web.test.ui.screens
 
 clean: ## remove what the targets made, but no data
 	rm -rf $(VENV) web/node_modules web/build web/dist demo-out .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache

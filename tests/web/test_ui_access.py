@@ -10,6 +10,8 @@ from web.test.ui.screens import SCREENS
 
 from tests.web.ui_page import BUILT, NARROW, WEB, WIDE, build, chromium, open_chat, opened, served, until
 
+pytestmark = pytest.mark.slow
+
 AXE = WEB / "node_modules" / "axe-core" / "axe.min.js"
 TAGS = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"]
 TARGET_PX = 44

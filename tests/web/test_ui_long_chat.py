@@ -10,6 +10,8 @@ import pytest
 
 from tests.web.ui_page import NARROW, build, open_chat, opened, until
 
+pytestmark = pytest.mark.slow
+
 OPEN_MS_MAX = float(os.environ.get("RINGTHROUGH_OPEN_MS", "1500"))
 """300 on a quiet machine; the machine of a test run is none."""
 ROWS_MAX = 120

@@ -13,6 +13,8 @@ from playwright.async_api import expect
 
 from tests.web.ui_page import WEB, chromium, served, until
 
+pytestmark = pytest.mark.slow
+
 FIRST_LOAD_BYTES_MAX = 300_000
 """Compressed, without the audio part."""
 

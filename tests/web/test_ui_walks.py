@@ -10,6 +10,8 @@ from playwright.async_api import FilePayload, Page, expect
 
 from tests.web.ui_page import NARROW, build, open_chat, opened, until
 
+pytestmark = pytest.mark.slow
+
 PIXEL = base64.b64encode(
     bytes.fromhex(
         "89504e470d0a1a0a0000000d4948445200000001000000010802000000907753de0000000c4944415408d763f8ffff3f0005fe02fea7352b1a0000000049454e44ae426082"
