@@ -61,7 +61,7 @@ setup-run: $(VENV)/run.stamp web/dist/index.html
 	@tools/packages.sh --optional libportaudio=libportaudio2 $(SPEECH)
 
 setup-demo: $(VENV)/dev.stamp
-	@tools/packages.sh ip=iproute2 nft=nftables sysctl=procps $(SPEECH)
+	@tools/packages.sh ip=iproute2 nft=nftables sysctl=procps ethtool=ethtool $(SPEECH)
 
 setup-test: $(VENV)/dev.stamp web/node_modules/.stamp setup-demo
 	@tools/packages.sh $(CHROMIUM)

@@ -1,18 +1,23 @@
 """Network namespaces, veth pairs and processes inside them; everything made here is taken down again.
 
-What this lab does not claim: no radio, no real distance, no queue of a real router. Loss and delay need the
-middlebox of a later case; here networks are whole and only forbid.
+What this lab does not claim: no radio, no real distance, no queue of a real router. Loss, delay and restrictions are
+the middlebox's (`lab.middlebox`), which stands between hosts of `lab.worlds.access`.
 """
 
 from __future__ import annotations
 
 import contextlib
+import json
 import os
 import shutil
 import subprocess
 from collections.abc import Iterator, Sequence
+from pathlib import Path
 
-REQUIRED = ("ip", "nft")
+REQUIRED = ("ip", "nft", "ethtool")
+PREFIX = "rt"
+"""Names of the lab's namespaces begin with it; nothing else is ever touched."""
+NAMED = Path("/run/netns")
 
 
 class LabUnavailable(Exception):
@@ -25,7 +30,7 @@ def check() -> None:
         raise LabUnavailable("network namespaces need root: run it with sudo")
     for tool in REQUIRED:
         if shutil.which(tool) is None:
-            raise LabUnavailable(f"{tool} is missing: apt-get install iproute2 nftables")
+            raise LabUnavailable(f"{tool} is missing: apt-get install iproute2 nftables ethtool")
 
 
 def run(*command: str, given: str | None = None) -> str:
@@ -41,9 +46,28 @@ def inside(namespace: str, command: Sequence[str]) -> list[str]:
     return ["ip", "netns", "exec", namespace, *command]
 
 
+def refuse_outside(namespace: str, devices: Sequence[str]) -> None:
+    """Raises LabUnavailable unless this process is in the lab's namespace of that name and the devices are its veths.
+
+    For processes that are about to bend what passes through the devices.
+    """
+    own, named = Path("/proc/self/ns/net").stat(), NAMED / namespace
+    if not namespace.startswith(PREFIX) or not named.exists():
+        raise LabUnavailable(f"{namespace} is no namespace of the lab")
+    there = named.stat()
+    if (own.st_dev, own.st_ino) != (there.st_dev, there.st_ino):
+        raise LabUnavailable(f"this process is not inside {namespace}")
+    links = {link["ifname"]: link for link in json.loads(run("ip", "-j", "-d", "link", "show"))}
+    for device in devices:
+        if links.get(device, {}).get("linkinfo", {}).get("info_kind") != "veth":
+            raise LabUnavailable(f"{device} is no virtual link of the lab")
+
+
 @contextlib.contextmanager
 def namespace(name: str) -> Iterator[str]:
-    """A namespace with its loopback up, gone at the end."""
+    """A namespace with its loopback up, gone at the end. Raises LabUnavailable for a name that is not the lab's."""
+    if not name.startswith(PREFIX):
+        raise LabUnavailable(f"{name}: names of the lab's namespaces begin with {PREFIX}")
     run("ip", "netns", "add", name)
     try:
         run("ip", "-n", name, "link", "set", "dev", "lo", "up")
