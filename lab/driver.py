@@ -56,7 +56,9 @@ class Driver(Protocol):
     ) -> CallResult:
         """One call from host `alice` to host `bob`, with servers on host `server`, files in the folder `out`.
 
-        Calls `world.call_begins()` when the callee answers and `world.call_ends()` before it hangs up, `seconds`
-        later: the windows of rules (`from_s`, `until_s`) and the bytes on the wire count between them. A call that
-        does not come to be is a result with a `failure`, not an exception; exceptions are faults of the lab.
+        Calls `world.restrict()` once everything is there that people have before they call (servers, accounts,
+        programs, loaded pages), and opens the connections of the call after it: until then nothing is bent. Calls
+        `world.call_begins()` when the callee answers and `world.call_ends()` before it hangs up, `seconds` later:
+        the windows of rules (`from_s`, `until_s`) and the bytes on the wire count between them. A call that does not
+        come to be is a result with a `failure`, not an exception; exceptions are faults of the lab.
         """

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import threading
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -18,7 +19,7 @@ from pathlib import Path
 from lab import namespaces
 from lab.certificates import make_certificates
 from lab.middlebox.control import Config, Counters, LinkConfig, Middlebox
-from lab.middlebox.rules import Rule
+from lab.rules.restriction import NOTHING, Restriction
 
 PEOPLE = ("alice", "bob")
 SERVER = "server"
@@ -31,7 +32,7 @@ OFFLOADS = ("tx", "rx", "tso", "gso", "gro", "sg")
 
 @dataclass
 class World:
-    """A world that runs. Host names are keys everywhere."""
+    """A world that runs. Host names are keys everywhere. Nothing is bent before `restrict`."""
 
     prefix: str
     folder: Path
@@ -42,9 +43,11 @@ class World:
     """By host: a certificate for its address, signed by `ca`, and the key (PEM)."""
     middlebox: Middlebox
     links: dict[str, LinkConfig]
+    restriction: Restriction
     call_bytes: dict[str, tuple[int, int]] = field(default_factory=dict)
     """By host, IP bytes (up, down) between `call_begins` and `call_ends`."""
     _before: Counters | None = None
+    _changes: list[threading.Timer] = field(default_factory=list)
 
     def namespace(self, host: str) -> str:
         """The name of the host's namespace."""
@@ -54,9 +57,17 @@ class World:
         """The command line that runs `command` on that host."""
         return namespaces.inside(self.namespace(host), command)
 
+    def restrict(self) -> None:
+        """From now on the world's rules act."""
+        self.middlebox.set_rules(self.restriction.rules)
+
     def call_begins(self) -> None:
         """The callee answers now: windows of rules and the bytes of the call count from here."""
         self._before = self.middlebox.begin()
+        for change in self.restriction.changes:
+            timer = threading.Timer(change.at_s, self.change_address, [change.host])
+            timer.start()
+            self._changes.append(timer)
 
     def call_ends(self) -> None:
         """The call is about to be hung up: its bytes are counted up to here."""
@@ -65,6 +76,12 @@ class World:
         for host, link in after.links.items():
             before = self._before.links[host]
             self.call_bytes[host] = link.up_bytes - before.up_bytes, link.down_bytes - before.down_bytes
+
+    def cancel(self) -> None:
+        """Changes of address that have not come will not come."""
+        for timer in self._changes:
+            timer.cancel()
+            timer.join()
 
     def change_address(self, host: str) -> str:
         """The host loses its address and gains the next one, as on a change of network; what ran over the old one
@@ -81,9 +98,13 @@ class World:
 
 @contextlib.contextmanager
 def world(
-    folder: Path, rules: Sequence[Rule] = (), *, seed: int = 1, hosts: Sequence[str] = (*PEOPLE, SERVER)
+    folder: Path,
+    restriction: Restriction = NOTHING,
+    *,
+    seed: int = 1,
+    hosts: Sequence[str] = (*PEOPLE, SERVER),
 ) -> Iterator[World]:
-    """Make the world in which `rules` act; take it down at the end. Raises LabUnavailable, MiddleboxFailed."""
+    """Make the world; take it down at the end. Raises LabUnavailable, MiddleboxFailed."""
     namespaces.check()
     folder.mkdir(parents=True, exist_ok=True)
     prefix = f"{namespaces.PREFIX}{os.getpid() % 100000}-"
@@ -100,8 +121,9 @@ def world(
         ca, pairs = make_certificates(folder, list(addresses.values()))
         certificates = {host: pairs[address] for host, address in addresses.items()}
         middlebox = stack.enter_context(Middlebox(Config(box, seed, links), folder / "middlebox.log"))
-        middlebox.set_rules(rules)
-        yield World(prefix, folder, addresses, ca, certificates, middlebox, links)
+        made = World(prefix, folder, addresses, ca, certificates, middlebox, links, restriction)
+        stack.callback(made.cancel)
+        yield made
 
 
 def _settle(ns: str) -> None:

@@ -1,0 +1,1 @@
+"""Ringthrough itself as a messenger under test."""
