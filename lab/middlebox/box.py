@@ -13,7 +13,7 @@ import msgspec
 
 from lab.middlebox.elements import Element, element
 from lab.middlebox.packets import Packet, matches, parse
-from lab.middlebox.rules import Bursts, Counts, Delay, Idle, Limit, Loss, Rate, Rule
+from lab.middlebox.rules import Bursts, Counts, Cut, Delay, Idle, Limit, Loss, Rate, Rule
 
 Way = Literal["up", "down"]
 
@@ -137,7 +137,7 @@ class Box:
 
     def _stations(self, rule: Rule) -> Iterable[tuple[tuple[str, Way], _Station]]:
         ways: tuple[Way, ...] = ("up", "down") if rule.direction == "both" else (rule.direction,)
-        if isinstance(rule, Limit | Idle):
+        if isinstance(rule, Limit | Idle | Cut):
             both = element(rule, random.Random(f"{self.seed} {rule.id}"))
             yield (rule.host, "up"), _Station(rule, both)
             yield (rule.host, "down"), _Station(rule, both, other=True)
@@ -147,7 +147,10 @@ class Box:
 
     def _through(self, host: str, way: Way, packet: Packet, now_s: float) -> None:
         for station in self._chains.get((host, way), ()):
-            if not (self._in_force(station.rule, now_s) and matches(station.rule.match, packet)):
+            if not matches(station.rule.match, packet):
+                continue
+            if not self._in_force(station.rule, now_s):
+                station.element.watch(packet)
                 continue
             take = station.element.other_way if station.other else station.element.take
             verdict = take(packet, now_s)

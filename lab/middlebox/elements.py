@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from lab.middlebox.packets import ACK, FIN, RST, SYN, TCP, Packet, reset
-from lab.middlebox.rules import Bursts, Counts, Delay, Drop, Freeze, Idle, Limit, Loss, Rate, Rule
+from lab.middlebox.rules import Bursts, Counts, Cut, Delay, Drop, Freeze, Idle, Limit, Loss, Rate, Rule
 
 Flow = tuple[str, int, str, int]
 
@@ -39,10 +39,16 @@ class Element(Protocol):
     def other_way(self, packet: Packet, now_s: float) -> Verdict:
         """The same for the other direction of the link; only elements that follow connections care."""
 
+    def watch(self, packet: Packet) -> None:
+        """A packet that passes outside the rule's window, in either direction."""
+
 
 class _OneWay:
     def __init__(self) -> None:
         self.counts = Counts()
+
+    def watch(self, packet: Packet) -> None:
+        pass
 
     def other_way(self, packet: Packet, now_s: float) -> Verdict:
         return Verdict(now_s)
@@ -153,6 +159,36 @@ class Forgetter(_OneWay):
         return self._drop(packet) if flow in self._forgotten else Verdict(now_s)
 
 
+class Cutter(_OneWay):
+    """Silences the busiest connection."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._carried: dict[frozenset[tuple[str, int]], int] = defaultdict(int)
+        self._cut: frozenset[tuple[str, int]] | None = None
+
+    def watch(self, packet: Packet) -> None:
+        if packet.protocol == TCP and packet.payload_bytes:
+            self._carried[_ends(packet)] += packet.payload_bytes
+
+    def take(self, packet: Packet, now_s: float) -> Verdict:
+        if packet.protocol != TCP:
+            return Verdict(now_s)
+        self.counts.matched += 1
+        if self._cut is None:
+            self._cut = max(self._carried, key=self._carried.__getitem__, default=_ends(packet))
+            self.counts.connections += 1
+        return self._drop(packet) if _ends(packet) == self._cut else Verdict(now_s)
+
+    other_way = take
+
+
+def _ends(packet: Packet) -> frozenset[tuple[str, int]]:
+    """Names a connection whichever way the packet goes."""
+    source, source_port, destination, destination_port = packet.flow
+    return frozenset([(source, source_port), (destination, destination_port)])
+
+
 class Bucket(_OneWay):
     """A token bucket in front of which packets queue; what finds the queue full is dropped."""
 
@@ -235,6 +271,8 @@ def element(rule: Rule, chance: random.Random) -> Element:
             return Limiter(rule)
         case Idle():
             return Forgetter(rule)
+        case Cut():
+            return Cutter()
         case Rate():
             return Bucket(rule)
         case Loss():

@@ -61,6 +61,10 @@ class Idle(_Rule, frozen=True, tag="idle"):
     idle_s: float
 
 
+class Cut(_Rule, frozen=True, tag="cut"):
+    """The TCP connection that carried most payload until `from_s` goes silent in both directions, until `until_s`."""
+
+
 class Rate(_Rule, frozen=True, tag="rate"):
     """A token bucket that holds `burst_bytes`, filled at `bits_per_s` (IP bytes), behind a queue of `queue_bytes`."""
 
@@ -91,7 +95,7 @@ class Delay(_Rule, frozen=True, tag="delay"):
     reorder: bool = False
 
 
-Rule = Drop | Freeze | Limit | Idle | Rate | Loss | Bursts | Delay
+Rule = Drop | Freeze | Limit | Idle | Cut | Rate | Loss | Bursts | Delay
 
 
 class Counts(msgspec.Struct):
@@ -101,4 +105,4 @@ class Counts(msgspec.Struct):
     dropped: int = 0
     dropped_bytes: int = 0
     connections: int = 0
-    """Frozen, refused or forgotten, by the kind of the rule."""
+    """Frozen, refused, forgotten or cut, by the kind of the rule."""

@@ -18,6 +18,7 @@ import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import asdict
 from pathlib import Path
+from typing import Any
 
 from lab.ours.sound import Ear, Mouth
 from ringthrough.client.audiofile import read_pcm
@@ -60,7 +61,10 @@ async def befriend(home: Path, ca: Path, callee: str) -> None:
 
 async def talk(client: Client, call: Call, mouth: Mouth, ear: Ear, answered_s: float | None) -> None:
     """From the answer to the end, and tell what was seen."""
-    wait = [asyncio.create_task(call.answered.wait()), asyncio.ensure_future(asyncio.shield(call.ended))]
+    wait: list[asyncio.Future[Any]] = [
+        asyncio.create_task(call.answered.wait()),
+        asyncio.ensure_future(asyncio.shield(call.ended)),
+    ]
     await asyncio.wait(wait, return_when=asyncio.FIRST_COMPLETED)
     began_s, cpu_before_s = time.monotonic(), cpu_s()
     if call.answered.is_set():
