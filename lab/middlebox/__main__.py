@@ -6,6 +6,8 @@
 
 from __future__ import annotations
 
+import bisect
+import ctypes
 import gc
 import os
 import select
@@ -17,7 +19,7 @@ from collections.abc import Sequence
 import msgspec
 
 from lab.middlebox.box import Box
-from lab.middlebox.control import Command, Config, Counters, LinkCounts
+from lab.middlebox.control import LATE_MS, Command, Config, Counters, LinkCounts
 from lab.namespaces import LabUnavailable, refuse_outside
 
 SOL_PACKET, PACKET_IGNORE_OUTGOING, SO_RCVBUFFORCE = 263, 23, 33
@@ -25,6 +27,7 @@ SOL_PACKET, PACKET_IGNORE_OUTGOING, SO_RCVBUFFORCE = 263, 23, 33
 ETH_P_ALL, ETH_P_IP = 0x0003, b"\x08\x00"
 ETHERNET_BYTES = 14
 FRAME_BYTES_MAX = 65_536
+MCL_CURRENT, MCL_FUTURE = 1, 2
 RECEIVE_BUFFER_BYTES = 8 << 20
 REALTIME_PRIORITY = 20
 
@@ -68,6 +71,7 @@ class Shell:
         }
         self._host_of = {port.socket: host for host, port in self._ports.items()}
         self.refused = 0
+        self._late = [0] * len(LATE_MS)
 
     def run(self) -> None:
         """Until standard input ends."""
@@ -98,9 +102,11 @@ class Shell:
                 self.box.arrive(host, packet, time.monotonic())
 
     def _write(self) -> None:
-        for host, packet in self.box.due(time.monotonic()):
-            if not self._ports[host].send(packet):
-                self.refused += 1
+        while (due_s := self.box.next_due_s()) is not None and due_s <= (now_s := time.monotonic()):
+            self._late[bisect.bisect_left(LATE_MS, (now_s - due_s) * 1000, hi=len(LATE_MS) - 1)] += 1
+            for host, packet in self.box.due(due_s):
+                if not self._ports[host].send(packet):
+                    self.refused += 1
 
     def _obey(self, line: bytes) -> Counters:
         command = msgspec.json.decode(line, type=Command)
@@ -112,7 +118,7 @@ class Shell:
             host: LinkCounts(link.up_packets, link.up_bytes, link.down_packets, link.down_bytes)
             for host, link in self.box.links.items()
         }
-        return Counters(self.box.counters(), links, self.box.strays, self.refused)
+        return Counters(self.box.counters(), links, self.box.strays, self.refused, self._late)
 
 
 def main(arguments: Sequence[str]) -> int:
@@ -129,6 +135,8 @@ def main(arguments: Sequence[str]) -> int:
         realtime = True
     except PermissionError:
         realtime = False
+    # Nothing of it may have to be read back from disk, and nothing may stop it to look for garbage.
+    ctypes.CDLL(None).mlockall(MCL_CURRENT | MCL_FUTURE)
     gc.freeze()
     gc.disable()
     print("ready realtime" if realtime else "ready", flush=True)

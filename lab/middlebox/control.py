@@ -18,6 +18,10 @@ ROOT = Path(__file__).parents[2]
 ENDING_S = 5.0
 
 
+LATE_MS = (0.1, 0.2, 0.5, 1.0, 2.0, 5.0, float("inf"))
+"""Upper bounds of the histogram of how late packets left."""
+
+
 class LinkConfig(msgspec.Struct, frozen=True):
     """The box's end of a host's link. MAC addresses as 12 hex digits; `prefix` as in `Box`."""
 
@@ -58,6 +62,13 @@ class Counters(msgspec.Struct, frozen=True):
     links: dict[str, LinkCounts]
     strays: int
     refused: int
+    late: list[int]
+    """Departures by how late they were, in the classes of `LATE_MS`."""
+
+    def late_share(self, over_ms: float, before: Counters | None = None) -> float:
+        """The share of departures later than `over_ms` (a bound of `LATE_MS`), since `before`."""
+        counts = [now - (before.late[i] if before else 0) for i, now in enumerate(self.late)]
+        return sum(counts[LATE_MS.index(over_ms) + 1 :]) / max(1, sum(counts))
 
 
 class MiddleboxFailed(Exception):

@@ -1,0 +1,1 @@
+"""The lab measures its own middlebox before it measures anything else."""
