@@ -22,8 +22,9 @@ demo: setup-demo ## messages and a call in network namespaces with all UDP block
 
 test: setup-test ## set up what the tests need, and run all of them
 	@$(MAKE) --no-print-directory vectors
-	@echo "== mixed MLS groups: the Python core and ts-mls"
+	@echo "== mixed MLS groups: the Python core and ts-mls, in Node and in the browser"
 	@$(BIN)/python tests/e2e/mls_soak/run.py
+	@$(BIN)/python tests/e2e/mls_soak/run.py --browser --first-seed 11 --seeds 3
 	@echo "== tests"
 	@cd web && npm test --silent
 	@$(BIN)/python -m pytest tests
@@ -48,6 +49,7 @@ vectors: setup-test ## the official vectors; the last line counts MLS
 
 soak: setup-test ## long random runs: MLS with ts-mls, kill -9 hundreds of times (SEEDS=, STEPS=, MEMBERS=)
 	@$(BIN)/python tests/e2e/mls_soak/run.py --seeds $(or $(SEEDS),20) --steps $(or $(STEPS),100) --members $(or $(MEMBERS),20)
+	@$(BIN)/python tests/e2e/mls_soak/run.py --browser --first-seed 101 --seeds $(or $(SEEDS),20) --steps $(or $(STEPS),100) --members $(or $(MEMBERS),20)
 	@RINGTHROUGH_SOAK=1 $(BIN)/python -m pytest -o timeout=3600 tests/server/test_kill.py tests/e2e/test_kill.py
 
 bench: setup-test setup-demo ## measure; writes bench/results/*.json and the README's table

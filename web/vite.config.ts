@@ -1,6 +1,7 @@
 /**
  * Builds the page. `vite build` writes what the server ships (`dist/`); `--mode screens` writes the same page before a
- * scripted engine (`build/ui-screens/`), for tests and pictures; `--mode tests` the view models' tests for Node.
+ * scripted engine (`build/ui-screens/`), for tests and pictures; `--mode tests` the view models' tests for Node;
+ * `--mode soak` the MLS adapter's members in a worker (`build/soak/`).
  *
  * No inline script or style may come out: the server's Content-Security-Policy refuses them.
  */
@@ -53,15 +54,16 @@ export default defineConfig(({ mode }) => {
     }
   }
   const screens = mode === "screens"
+  const soak = mode === "soak"
   return {
-    root: screens ? resolve(here, "test/ui") : here,
+    root: screens ? resolve(here, "test/ui") : soak ? resolve(here, "test/soak") : here,
     publicDir: resolve(here, "public"),
     base: "./",
     plugins: [svelte({ configFile: resolve(here, "svelte.config.js") }), offlineShell()],
     define: { __VERSION__: JSON.stringify(JSON.parse(readFileSync(resolve(here, "package.json"), "utf8")).version) },
     worker: { format: "es" },
     build: {
-      outDir: resolve(here, screens ? "build/ui-screens" : "dist"),
+      outDir: resolve(here, screens ? "build/ui-screens" : soak ? "build/soak" : "dist"),
       emptyOutDir: true,
       assetsInlineLimit: 0,
       modulePreload: { polyfill: false },
@@ -69,6 +71,8 @@ export default defineConfig(({ mode }) => {
       rolldownOptions: {
         input: screens
           ? { page: resolve(here, "test/ui/page.html") }
+          : soak
+          ? { page: resolve(here, "test/soak/page.html") }
           : { index: resolve(here, "index.html"), sw: resolve(here, "src/ui/service-worker.ts") },
         output: {
           entryFileNames: (chunk) => (chunk.name === "sw" ? "sw.js" : "assets/[name]-[hash].js"),

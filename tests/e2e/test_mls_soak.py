@@ -12,38 +12,48 @@ from dataclasses import dataclass
 
 import pytest
 
+from tests.e2e.mls_soak.browser_driver import BrowserDriver
+from tests.e2e.mls_soak.driver import Driver
 from tests.e2e.mls_soak.member import Application, Change, Committed, Member, Refused
 from tests.e2e.mls_soak.node_driver import NodeDriver
 from tests.e2e.mls_soak.py_member import PyMember
 from tests.e2e.mls_soak.required import driver_or_skip
-from tests.e2e.mls_soak.run import run_seed, summary
+from tests.e2e.mls_soak.run import soak_seeds, summary
 from tests.e2e.mls_soak.soak import Count
 from tests.e2e.mls_soak.ts_member import TsMember
 
 SEEDS, STEPS, MEMBERS_MAX = 5, 60, 12
+BROWSER_SEEDS, BROWSER_STEPS = 3, 50
 
 
 @pytest.fixture(name="driver", scope="module")
 def _driver() -> Iterator[NodeDriver]:
-    yield from driver_or_skip()
+    yield from driver_or_skip(NodeDriver)
 
 
 @pytest.mark.timeout(600)
 @pytest.mark.promise("CANNOT-FORGE")
 @pytest.mark.promise("CANNOT-SNOOP-AFTER")
 def test_random_groups_of_both_implementations_agree(driver: NodeDriver) -> None:
-    total, failures = Count(), []
-    for seed in range(1, SEEDS + 1):
-        count, failure = run_seed(driver, seed, STEPS, MEMBERS_MAX)
-        total.add(count)
-        if failure is not None:
-            failures.append(failure)
-    line = summary(SEEDS, STEPS, total, failures)
+    walk(driver, SEEDS, STEPS)
+
+
+@pytest.mark.slow
+@pytest.mark.promise("CANNOT-FORGE")
+@pytest.mark.promise("CANNOT-SNOOP-AFTER")
+def test_random_groups_agree_with_the_members_in_a_page_that_is_reloaded() -> None:
+    for driver in driver_or_skip(BrowserDriver):
+        assert walk(driver, BROWSER_SEEDS, BROWSER_STEPS).by_kind["restart"] > 3
+
+
+def walk(driver: Driver, seeds: int, steps: int) -> Count:
+    total, failures = soak_seeds(driver, range(1, seeds + 1), steps, MEMBERS_MAX)
+    line = summary(driver.place, seeds, steps, total, failures)
     print(line)
     assert not failures, "\n".join([*failures, line])
     # A walk that did nothing would agree as well.
-    assert total.commits > SEEDS * STEPS / 3
-    assert total.messages > SEEDS * STEPS / 6
+    assert total.commits > seeds * steps / 3
+    assert total.messages > seeds * steps / 6
     assert set(total.by_kind) >= {
         "add",
         "external join",
@@ -53,6 +63,7 @@ def test_random_groups_of_both_implementations_agree(driver: NodeDriver) -> None
         "remove",
         "update",
     }
+    return total
 
 
 @dataclass

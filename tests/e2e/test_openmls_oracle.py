@@ -20,7 +20,7 @@ SUITE = suite(3)
 
 @pytest.fixture(name="driver", scope="module")
 def _driver() -> Iterator[NodeDriver]:
-    yield from driver_or_skip()
+    yield from driver_or_skip(NodeDriver)
 
 
 class Mixed:

@@ -4,27 +4,13 @@ from __future__ import annotations
 
 import functools
 import importlib.util
-import json
 import shutil
 import subprocess
-from base64 import b64decode, b64encode
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Self
+from typing import Self
 
-WEB = Path(__file__).resolve().parents[3] / "web"
-
-
-class DriverMissing(Exception):
-    """Node, or what `npm ci` installs in web/, is not there."""
-
-
-class DriverRefused(Exception):
-    """The driver answered with an error; `kind` is its class name over there."""
-
-    def __init__(self, kind: str, message: str) -> None:
-        super().__init__(f"{kind}: {message}")
-        self.kind = kind
+from .driver import WEB, Driver, DriverMissing
 
 
 def node() -> str:
@@ -53,14 +39,16 @@ def built_driver() -> Path:
     return WEB / "build" / "driver" / "test" / "driver" / "main.js"
 
 
-class NodeDriver:
+class NodeDriver(Driver):
     """One Node process that holds any number of ts-mls and OpenMLS members. Use as a context manager."""
 
+    place = "Node"
+
     def __init__(self) -> None:
+        super().__init__()
         self._process = subprocess.Popen(
             [node(), str(built_driver())], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, cwd=WEB
         )
-        self._last_id = 0
 
     def __enter__(self) -> Self:
         return self
@@ -72,32 +60,9 @@ class NodeDriver:
             self._process.stdin.close()
         self._process.wait(timeout=10)
 
-    def call(self, op: str, **fields: object) -> Any:
-        """One request and its answer; bytes become base64. Raises `DriverRefused`."""
-        self._last_id += 1
-        request = {"id": self._last_id, "op": op, **{name: _plain(value) for name, value in fields.items()}}
+    def _ask(self, request: str) -> str:
         if self._process.stdin is None or self._process.stdout is None:
             raise RuntimeError("the driver has no pipes")
-        self._process.stdin.write(json.dumps(request) + "\n")
+        self._process.stdin.write(request + "\n")
         self._process.stdin.flush()
-        line = self._process.stdout.readline()
-        if not line:
-            raise RuntimeError(f"the driver ended during {op}")
-        answer = json.loads(line)
-        if answer["id"] != self._last_id:
-            raise RuntimeError("the driver answered another request")
-        if "error" in answer:
-            raise DriverRefused(answer["error"]["type"], answer["error"]["message"])
-        return answer["ok"]
-
-    def call_bytes(self, op: str, answer: str, **fields: object) -> bytes:
-        """A call whose answer holds one bytes field."""
-        return b64decode(self.call(op, **fields)[answer])
-
-
-def _plain(value: object) -> object:
-    if isinstance(value, bytes):
-        return b64encode(value).decode()
-    if isinstance(value, (list, tuple)):
-        return [_plain(each) for each in value]
-    return value
+        return self._process.stdout.readline()

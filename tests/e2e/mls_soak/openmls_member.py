@@ -12,8 +12,9 @@ from typing import Any
 
 from ringthrough.e2ee.mls import MlsError, parse_key_package
 
+from .driver import DriverRefused
 from .member import EXPORT_BYTES, EXPORT_CONTEXT, EXPORT_LABEL, Refused
-from .node_driver import DriverRefused, NodeDriver
+from .node_driver import NodeDriver
 
 
 class OpenMlsMember:

@@ -1,19 +1,24 @@
-"""For tests that need Node: it may be missing on a contributor's machine, never in CI."""
+"""For tests that need Node or a browser: they may be missing on a contributor's machine, never in CI."""
 
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from typing import TypeVar
 
 import pytest
 
-from .node_driver import DriverMissing, NodeDriver
+from .browser_driver import BrowserDriver
+from .driver import DriverMissing
+from .node_driver import NodeDriver
+
+AnyDriver = TypeVar("AnyDriver", NodeDriver, BrowserDriver)
 
 
-def driver_or_skip() -> Iterator[NodeDriver]:
-    """Body of a fixture: a running driver. Without Node the test is skipped, and fails where `CI` is set."""
+def driver_or_skip(make: Callable[[], AnyDriver]) -> Iterator[AnyDriver]:
+    """Body of a fixture: a running driver. Without what it needs the test is skipped, and fails where `CI` is set."""
     try:
-        driver = NodeDriver()
+        driver = make()
     except DriverMissing as missing:
         if os.environ.get("CI"):
             raise

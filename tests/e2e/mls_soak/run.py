@@ -14,11 +14,13 @@ from pathlib import Path
 if __package__ in (None, ""):
     sys.path.insert(0, str(Path(__file__).resolve().parents[3]))
 
+from tests.e2e.mls_soak.browser_driver import BrowserDriver
+from tests.e2e.mls_soak.driver import Driver
 from tests.e2e.mls_soak.node_driver import NodeDriver
 from tests.e2e.mls_soak.soak import Count, Soak
 
 
-def run_seed(driver: NodeDriver, seed: int, steps: int, members: int) -> tuple[Count, str | None]:
+def run_seed(driver: Driver, seed: int, steps: int, members: int) -> tuple[Count, str | None]:
     """One walk; returns what it did, and where it failed if it did."""
     step, name, soak = 0, "creation", None
     try:
@@ -31,26 +33,27 @@ def run_seed(driver: NodeDriver, seed: int, steps: int, members: int) -> tuple[C
     return soak.count, None
 
 
-def soak_seeds(seeds: range, steps: int, members: int, *, say: bool = True) -> tuple[Count, list[str]]:
-    """All seeds, one after the other, in one Node process."""
+def soak_seeds(
+    driver: Driver, seeds: range, steps: int, members: int, *, say: bool = False
+) -> tuple[Count, list[str]]:
+    """All seeds, one after the other."""
     total, failures = Count(), []
-    with NodeDriver() as driver:
-        for seed in seeds:
-            started = time.monotonic()
-            count, failure = run_seed(driver, seed, steps, members)
-            total.add(count)
-            if failure is not None:
-                failures.append(failure)
-            if say:
-                taken = f"{time.monotonic() - started:.1f} s"
-                print(f"seed {seed}: {count.commits} commits, {count.messages} messages, {taken}", flush=True)
+    for seed in seeds:
+        started = time.monotonic()
+        count, failure = run_seed(driver, seed, steps, members)
+        total.add(count)
+        if failure is not None:
+            failures.append(failure)
+        if say:
+            taken = f"{time.monotonic() - started:.1f} s"
+            print(f"seed {seed}: {count.commits} commits, {count.messages} messages, {taken}", flush=True)
     return total, failures
 
 
-def summary(seeds: int, steps: int, total: Count, failures: list[str]) -> str:
+def summary(place: str, seeds: int, steps: int, total: Count, failures: list[str]) -> str:
     """The one line that says how it went."""
-    did = f"{total.commits} commits, {total.messages} messages, {total.refusals} refusals"
-    return f"mixed MLS soak: {seeds} seeds x {steps} steps, {did}, {len(failures)} failures"
+    did = f"{total.commits} commits, {total.messages} messages, {total.refusals} refusals, {len(failures)} failures"
+    return f"mixed MLS soak, Python and ts-mls in {place}: {seeds} seeds x {steps} steps, {did}"
 
 
 def main() -> int:
@@ -59,13 +62,15 @@ def main() -> int:
     parser.add_argument("--first-seed", type=int, default=1)
     parser.add_argument("--steps", type=int, default=60)
     parser.add_argument("--members", type=int, default=12, help="most members at one time")
+    parser.add_argument("--browser", action="store_true", help="ts-mls in a page in Chromium instead of Node")
     arguments = parser.parse_args()
-    first = arguments.first_seed
-    total, failures = soak_seeds(range(first, first + arguments.seeds), arguments.steps, arguments.members)
+    seeds = range(arguments.first_seed, arguments.first_seed + arguments.seeds)
+    with BrowserDriver() if arguments.browser else NodeDriver() as driver:
+        total, failures = soak_seeds(driver, seeds, arguments.steps, arguments.members, say=True)
     for failure in failures:
         print(failure)
     print("operations: " + ", ".join(f"{kind} {times}" for kind, times in sorted(total.by_kind.items())))
-    print(summary(arguments.seeds, arguments.steps, total, failures))
+    print(summary(driver.place, arguments.seeds, arguments.steps, total, failures))
     return 1 if failures else 0
 
 

@@ -9,8 +9,8 @@ import random
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 
+from .driver import Driver
 from .member import Application, Change, Committed, Made, Member, Outcome, Proposed, Refused
-from .node_driver import NodeDriver
 from .py_member import PyMember
 from .ts_member import TsMember, process_all, view_all
 
@@ -70,7 +70,7 @@ def deliver(members: Sequence[Member], message: bytes) -> list[tuple[Member, Out
 class Soak:
     """One group, from its creation on."""
 
-    def __init__(self, driver: NodeDriver, seed: int, members_max: int, now_s: Callable[[], float]) -> None:
+    def __init__(self, driver: Driver, seed: int, members_max: int, now_s: Callable[[], float]) -> None:
         self.rng = random.Random(seed)
         self.count = Count()
         self._driver = driver
@@ -127,6 +127,7 @@ class Soak:
             (2, "pre-shared key", self.pre_shared_key, True),
             (2, "race", self.race, True),
             (2, "reload", lambda: self.pick().reload(), True),
+            (2, "restart", self._driver.restart, self._driver.restarts),
         ]
         possible = [step for step in steps if step[3]]
         _, name, act, _ = self.rng.choices(possible, [weight for weight, *_ in possible])[0]
@@ -209,13 +210,13 @@ class Soak:
         helper, returning = self.rng.sample(self.members, 2)
         before = returning.stolen(self._name("lost"))
         commit = returning.join_external(helper.group_info(), rejoin=True)
+        self._late = [late.without(returning) for late in self._late]
         self.accept(returning, Made(commit, None), renewed=True)
         # ts-mls does not notice that an external commit removes it, and refuses the commit; either way it is out.
         for _, outcome in deliver([before], commit):
             if not isinstance(outcome, Refused) and outcome != Committed(removed_self=True):
                 raise SoakFailure(f"the former state of {returning.name}: {outcome!r}")
         self.expect_refusal(before, helper.protect(b"to those who are here"), "the former leaf's state")
-        self._late = [late.without(returning) for late in self._late]
 
     def pre_shared_key(self) -> None:
         committer = self.pick()

@@ -1,4 +1,4 @@
-"""A ts-mls member, through the web client's adapter, in the Node driver."""
+"""A ts-mls member, through the web client's adapter, in Node or in a browser."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ from base64 import b64decode
 from collections.abc import Callable, Sequence
 from typing import Any
 
+from .driver import Driver, DriverRefused
 from .member import (
     EXPORT_BYTES,
     EXPORT_CONTEXT,
@@ -20,7 +21,6 @@ from .member import (
     Refused,
     View,
 )
-from .node_driver import DriverRefused, NodeDriver
 
 
 class TsMember:
@@ -28,7 +28,7 @@ class TsMember:
 
     implementation = "ts-mls"
 
-    def __init__(self, driver: NodeDriver, name: str, now_s: Callable[[], float]) -> None:
+    def __init__(self, driver: Driver, name: str, now_s: Callable[[], float]) -> None:
         self.name = name
         self.identity = name.encode()
         self._driver = driver

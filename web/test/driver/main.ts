@@ -5,24 +5,12 @@
 //
 // Bytes are base64 everywhere. Requests are answered in order, one at a time.
 import { createInterface } from "node:readline"
-import { memberOps } from "./members.js"
+import { answer } from "./answer.js"
+import { Members } from "./members.js"
 import { openMlsOps } from "./openmls.js"
-import type { Op } from "./values.js"
 
-const ops: Record<string, Op> = { ...memberOps(), ...openMlsOps() }
-
-async function answer(line: string): Promise<unknown> {
-  const request = JSON.parse(line) as { id: number; op: string } & Record<string, unknown>
-  try {
-    const op = ops[request.op]
-    if (op === undefined) throw new Error(`no operation ${request.op}`)
-    return { id: request.id, ok: await op(request) }
-  } catch (error) {
-    const { name, message } = error instanceof Error ? error : { name: "unknown", message: String(error) }
-    return { id: request.id, error: { type: name, message } }
-  }
-}
+const ops = { ...new Members().ops(), ...openMlsOps() }
 
 for await (const line of createInterface({ input: process.stdin })) {
-  process.stdout.write(JSON.stringify(await answer(line)) + "\n")
+  process.stdout.write(JSON.stringify(await answer(ops, line)) + "\n")
 }

@@ -13,15 +13,64 @@ interface Member {
 
 const lifetimeS = 30n * 86_400n
 
-export function memberOps(): Record<string, Op> {
-  const members = new Map<string, Member>()
-  const psks = new Map<string, Uint8Array>()
-  const refused = new Set<string>()
-  const opened = Mls.open({
-    checkMember: (identity) => !refused.has(base64(identity)),
-    findPsk: (id) => psks.get(base64(id)),
+/** What a restart finds; plain objects, arrays and bytes. */
+export interface SavedMembers {
+  readonly members: readonly {
+    readonly name: string
+    readonly signatureKey: SignatureKey
+    readonly bundles: readonly KeyPackageBundle[]
+    readonly group: Uint8Array | null
+    readonly joining: Uint8Array | null
+  }[]
+  readonly psks: readonly (readonly [string, Uint8Array])[]
+  readonly refused: readonly string[]
+}
+
+export class Members {
+  private readonly members = new Map<string, Member>()
+  private readonly psks = new Map<string, Uint8Array>()
+  private readonly refused = new Set<string>()
+  private readonly opened = Mls.open({
+    checkMember: (identity) => !this.refused.has(base64(identity)),
+    findPsk: (id) => this.psks.get(base64(id)),
   })
 
+  async save(): Promise<SavedMembers> {
+    const members = [...this.members].map(async ([name, { signatureKey, bundles, group, joining }]) => ({
+      name,
+      signatureKey,
+      bundles,
+      group: (await group?.save()) ?? null,
+      joining: (await joining?.save()) ?? null,
+    }))
+    return { members: await Promise.all(members), psks: [...this.psks], refused: [...this.refused] }
+  }
+
+  async load(saved: SavedMembers): Promise<void> {
+    const mls = await this.opened
+    for (const { name, signatureKey, bundles, group, joining } of saved.members) {
+      this.members.set(name, {
+        signatureKey,
+        bundles: [...bundles],
+        ...(group && { group: await mls.load(group) }),
+        ...(joining && { joining: await mls.load(joining) }),
+      })
+    }
+    saved.psks.forEach(([id, secret]) => this.psks.set(id, secret))
+    saved.refused.forEach((identity) => this.refused.add(identity))
+  }
+
+  ops(): Record<string, Op> {
+    return memberOps(this.members, this.psks, this.refused, this.opened)
+  }
+}
+
+function memberOps(
+  members: Map<string, Member>,
+  psks: Map<string, Uint8Array>,
+  refused: Set<string>,
+  opened: Promise<Mls>,
+): Record<string, Op> {
   const member = (name: unknown): Member => {
     const known = members.get(text(name))
     if (known === undefined) throw new Error(`no member ${text(name)}`)

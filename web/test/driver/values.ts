@@ -12,5 +12,5 @@ export const number = (value: unknown): number => {
   return value
 }
 export const seconds = (value: unknown): bigint => BigInt(Math.floor(number(value)))
-export const bytes = (value: unknown): Uint8Array => new Uint8Array(Buffer.from(text(value), "base64"))
-export const base64 = (value: Uint8Array): string => Buffer.from(value).toString("base64")
+export const bytes = (value: unknown): Uint8Array => Uint8Array.from(atob(text(value)), (char) => char.charCodeAt(0))
+export const base64 = (value: Uint8Array): string => btoa(Array.from(value, (byte) => String.fromCharCode(byte)).join(""))
