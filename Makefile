@@ -8,6 +8,7 @@ export PATH := $(CURDIR)/$(BIN):$(PATH)
 
 SPEECH := /usr/share/asterisk/sounds/en_US_f_Allison/demo-echotest.g722=asterisk-core-sounds-en-g722
 CHROMIUM := chromium=chromium
+PEERS := turnserver=coturn murmurd=mumble-server libspeexdsp=libspeexdsp1
 
 .PHONY: help run test check demo vectors soak bench format screens setup-run setup-test setup-demo clean
 
@@ -66,7 +67,7 @@ setup-demo: $(VENV)/dev.stamp
 	@tools/packages.sh ip=iproute2 nft=nftables sysctl=procps ethtool=ethtool $(SPEECH)
 
 setup-test: $(VENV)/dev.stamp web/node_modules/.stamp setup-demo
-	@tools/packages.sh $(CHROMIUM)
+	@tools/packages.sh $(CHROMIUM) $(PEERS)
 
 $(VENV)/bin/python:
 	@echo "== Python environment in $(VENV)"
