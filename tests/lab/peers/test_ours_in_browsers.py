@@ -1,0 +1,20 @@
+"""Our own call between two browsers in the lab."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from lab.peers.ours_in_browsers import OursInBrowsers
+from tests.lab.peers.calls import call, check_clean
+
+pytestmark = pytest.mark.slow
+
+
+async def test_the_built_page_calls_and_is_heard(tmp_path: Path) -> None:
+    result, said = await call(OursInBrowsers(), tmp_path)
+    check_clean(result, said, 500)
+    seen: Any = result.notes["caller"]
+    assert "the message connection" in seen["says"]
