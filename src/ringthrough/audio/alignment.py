@@ -20,6 +20,9 @@ SEGMENT_S_MAX = 3.0
 SEARCH_MS = 800
 """How far a segment may lie from the one before: the largest target of the jitter buffer, and some frames."""
 
+FAR_SEARCH_MS = 8000
+"""The same for a segment that is not found so near: some messengers play on after a stall of seconds."""
+
 _WINDOW = SAMPLE_RATE_HZ // 50
 _SILENT_RMS = 10 ** (-60 / 20)
 _SURE_CORRELATION = 0.4
@@ -69,7 +72,7 @@ def take(heard: FloatPcm, start: int, stop: int) -> FloatPcm:
     return taken
 
 
-def _normalised(reference: FloatPcm, reach: FloatPcm) -> FloatPcm:
+def likeness(reference: FloatPcm, reach: FloatPcm) -> FloatPcm:
     """Return the correlation coefficient of `reference` with `reach` at every offset where it fits."""
     size = 1 << int(reference.size + reach.size).bit_length()
     spectrum = np.fft.rfft(reach, size) * np.conj(np.fft.rfft(reference, size))
@@ -94,9 +97,18 @@ def align(reference: FloatPcm, heard: FloatPcm) -> list[Segment]:
         piece = reference[start:stop]
         silent = float(np.sqrt(np.mean(np.square(piece)))) < _SILENT_RMS if piece.size else True
         if not silent:
-            likeness = _normalised(piece, take(heard, start + lag - search, stop + lag + search))
-            peak = int(np.argmax(likeness))
-            if likeness[peak] > max(_SURE_CORRELATION, likeness[search] + _MOVE_GAIN):
-                lag += peak - search
+            lag += _move(piece, heard, start + lag, search)
         segments.append(Segment(start, stop, lag, silent))
     return segments
+
+
+def _move(piece: FloatPcm, heard: FloatPcm, expected: int, search: int) -> int:
+    """How many samples the piece lies behind where it is expected; only if it is not found near, it is sought far."""
+    for reach in (search, SAMPLE_RATE_HZ * FAR_SEARCH_MS // 1000):
+        alike = likeness(piece, take(heard, expected - reach, expected + piece.size + reach))
+        peak = int(np.argmax(alike))
+        if alike[reach] > _SURE_CORRELATION and alike[peak] <= alike[reach] + _MOVE_GAIN:
+            return 0
+        if alike[peak] > _SURE_CORRELATION:
+            return peak - reach
+    return 0
