@@ -259,6 +259,34 @@ async def test_removed_and_invited_again_while_away(world: World) -> None:
     await until(lambda: "back" in texts(alice), alice)
 
 
+@pytest.mark.promise("CANNOT-LOSE")
+async def test_away_for_thirty_days_while_the_group_goes_on(world: World) -> None:
+    """Everything the server still has is read, in order, across every change of keys; so is an invitation."""
+    alice, bob, _ = await three(world)
+    tea = alice.find_group("tea")
+    await world.account("dora")
+    await world.offline(bob)
+    said: list[str] = []
+    for round_ in range(8):
+        for n in range(5):
+            said.append(f"{round_}, {n}")
+            await soon(tea.sent(await alice.send_text(tea, said[-1])))
+        await soon(alice.remove(tea, ["@dora"]) if round_ % 2 else alice.add(tea, ["@dora"]))
+    await soon(alice.create_group("cake", ["@bob"]))
+    await soon(alice.delivered())
+    said.append("and cake")
+    cake = alice.find_group("cake")
+    await soon(cake.sent(await alice.send_text(cake, said[-1])))
+    world.now_s += limits.RECORD_LIFETIME_S - 60
+    bob = await world.online("bob")
+    await until(lambda: len(texts(bob)) >= len(said), bob)
+    assert sorted(texts(bob)) == sorted(said)
+    assert [text for text in texts(bob) if text != "and cake"] == said[:-1]
+    his = bob.find_group("tea")
+    await soon(his.sent(await bob.send_text(his, "back")))
+    await until(lambda: "back" in texts(alice), alice)
+
+
 async def test_garbage_in_the_log_is_skipped(world: World) -> None:
     """Whoever holds the capability can append what is no message at all; the server cannot tell."""
     alice, bob, conversation = await pair(world)

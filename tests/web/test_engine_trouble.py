@@ -195,6 +195,33 @@ async def test_a_browser_killed_in_mid_message(site: Site, tmp_path: Path, sdk: 
         await context.close()
 
 
+@pytest.mark.promise("CANNOT-LOSE")
+async def test_away_while_the_group_goes_on(profile: Profile, sdk: Sdk) -> None:
+    """Every change of keys and every message behind it is read on coming back, in order, and an invitation, too."""
+    alice = await profile("alice")
+    bob = await sdk("bob")
+    await sdk("carol")
+    tea = await bob.create_group("tea", ["@alice"])
+    conversation = (await alice.conversation("tea", "request"))["id"]
+    await alice.call("acceptRequest", conversation)
+    url, context = alice.url, alice.page.context
+    await alice.page.close()
+    said = []
+    for change in range(6):
+        for n in range(4):
+            said.append(f"{change}, {n}")
+            await tea.sent(await bob.send_text(tea, said[-1]))
+        await (bob.remove(tea, ["@carol"]) if change % 2 else bob.add(tea, ["@carol"]))
+    cake = await bob.create_group("cake", ["@alice"])
+    await cake.sent(await bob.send_text(cake, "and cake"))
+    alice = await Tab.open(context, url)
+    await alice.text((await alice.conversation("cake"))["id"], "and cake")
+    await alice.text(conversation, said[-1])
+    assert [m["body"]["text"] for m in await alice.messages(conversation) if m["body"]["kind"] == "text"] == said
+    await alice.call("sendText", conversation, "back", None)
+    await all_received(bob, ["back"])
+
+
 @pytest.fixture
 async def proxy(site: Site) -> AsyncIterator[HostileProxy]:
     hostile = HostileProxy()

@@ -1,5 +1,5 @@
 // Who we are, and keeping the stock of key packages full.
-import { toHex } from "../core/bytes.js"
+import { equalBytes, toHex } from "../core/bytes.js"
 import { generateInboxKey } from "../core/e2ee/inbox.js"
 import type { KeyPackageBundle, Mls } from "../core/e2ee/mls.js"
 import { type Credential, encodeCredential } from "../core/identity.js"
@@ -10,12 +10,14 @@ import { random, sha256 } from "./buffers.js"
 import type { Context } from "./context.js"
 import { Refused } from "./errors.js"
 import type { KeyPackageRow } from "./store/rows.js"
-import type { Store } from "./store/store.js"
+import type { Store, Transaction } from "./store/store.js"
 import { pause, Stopped } from "./sync.js"
 
 const STOCK = 50
 const STOCK_LOW = 20
-const LIFETIME_S = 90 * 24 * 3600
+export const LIFETIME_S = 90 * 24 * 3600
+/** A Welcome waits in an inbox for this long at most (limits.RECORD_LIFETIME_S). */
+export const WELCOME_LIFETIME_S = 30 * 24 * 3600
 /** A key package is valid from this long before now, for those whose clocks are behind. */
 const CLOCK_SLACK_S = 24 * 3600
 const RESTOCK_EVERY_MS = 3_600_000
@@ -118,21 +120,37 @@ export async function signIn(context: Context): Promise<string> {
   return http.signIn(own.accountId, own.deviceId, challenge, signature)
 }
 
-/** Publishes key packages until the stock is full, and renews the last-resort one with them. */
+/**
+ * Publishes key packages until the stock is full, and renews the last-resort one with them. A stock that has lain for
+ * half of its lifetime is renewed in any case: nobody can add us by an expired one. Private keys go when no Welcome
+ * can come for them any more.
+ */
 export async function restock(context: Context): Promise<void> {
   const { own, store } = context
   const http = context.http(own.origin)
   const session = await signIn(context)
-  const missing = STOCK - (await http.keyPackageCount(session))
+  const nowS = context.nowS()
+  const isOld = nowS - Number(store.get("profile", "stockedS")?.value ?? -Infinity) > LIFETIME_S / 2
+  const missing = isOld ? STOCK : STOCK - (await http.keyPackageCount(session))
   if (missing <= STOCK - STOCK_LOW) return
-  const bundles: KeyPackageBundle[] = []
-  for (let i = 0; i <= missing; i++) bundles.push(await newKeyPackage(context))
+  // Those of a publication whose outcome is unknown go first: the directory stores each once.
+  const kept = store.rows("key_package").filter((row) => row.published === false)
+  const rows = kept.filter((row) => !row.lastResort).slice(0, missing)
+  while (rows.length < missing) rows.push(rowOf(await newKeyPackage(context), false, nowS))
+  const lastResort = kept.find((row) => row.lastResort) ?? rowOf(await newKeyPackage(context), true, nowS)
+  const put = (tx: Transaction, row: KeyPackageRow): void => tx.put("key_package", toHex(row.ref), row)
+  await store.transaction((tx) => [...rows, lastResort].forEach((row) => put(tx, row)))
+  await http.publishKeyPackages(session, rows.map((row) => row.keyPackage), lastResort.keyPackage)
   await store.transaction((tx) => {
-    // The one kept for good stays until its successor is old: its Welcomes may still be under way.
-    bundles.forEach((bundle, i) => tx.put("key_package", toHex(bundle.ref), rowOf(bundle, i === missing)))
+    for (const [key, row] of tx.entries("key_package")) {
+      // A last resort that was replaced opens the Welcomes that are still under way.
+      const isReplaced = row.lastResort && !equalBytes(row.ref, lastResort.ref)
+      const expiresS = isReplaced ? Math.min(row.expiresS, nowS + WELCOME_LIFETIME_S) : row.expiresS
+      if (expiresS < nowS) tx.drop("key_package", key)
+      else put(tx, { ...row, expiresS, published: true })
+    }
+    tx.put("profile", "stockedS", { value: nowS })
   })
-  const packages = bundles.map((bundle) => bundle.keyPackage)
-  await http.publishKeyPackages(session, packages.slice(0, missing), packages[missing] as Uint8Array)
 }
 
 /** Restocks now and then, until stopped. */
@@ -161,12 +179,14 @@ export function newKeyPackage(context: Context): Promise<KeyPackageBundle> {
   })
 }
 
-const rowOf = (bundle: KeyPackageBundle, lastResort: boolean): KeyPackageRow => ({
+const rowOf = (bundle: KeyPackageBundle, lastResort: boolean, nowS: number): KeyPackageRow => ({
   keyPackage: bundle.keyPackage,
   ref: bundle.ref,
   initPrivateKey: bundle.initPrivateKey,
   encryptionPrivateKey: bundle.encryptionPrivateKey,
   lastResort,
+  expiresS: nowS + LIFETIME_S + WELCOME_LIFETIME_S,
+  published: false,
 })
 
 export const bundleOf = (row: KeyPackageRow, own: OwnIdentity): KeyPackageBundle => ({

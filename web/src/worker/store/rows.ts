@@ -8,13 +8,16 @@ export interface ProfileRow {
   readonly value: unknown
 }
 
-/** The private half of a key package we published; goes when its Welcome has been used. */
+/** The private half of a key package; goes when its Welcome has been used, or can come no more. */
 export interface KeyPackageRow {
   readonly keyPackage: Uint8Array
   readonly ref: Uint8Array
   readonly initPrivateKey: Uint8Array
   readonly encryptionPrivateKey: Uint8Array
   readonly lastResort: boolean
+  readonly expiresS: number
+  /** False until the directory has answered. */
+  readonly published: boolean
 }
 
 /** An account we have met: its identity key pinned at first sight, its newest signed device list. */

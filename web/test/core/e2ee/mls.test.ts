@@ -172,6 +172,32 @@ test("a device that was away steps over what has expired, but not without a limi
   await refuses(alice, () => alice.group.process(early), MlsEpochError)
 })
 
+test("a device away while the group went on reads all of it, in order, also when it restarts in the middle", async () => {
+  const [alice, bob, carol] = [await Device.create("alice"), await Device.create("bob"), await Device.create("carol")]
+  await together(alice, bob)
+  const log: { bytes: Uint8Array; text?: string }[] = []
+  const say = async (from: Device, text: string) => log.push({ bytes: await from.group.protect(utf8(text)), text })
+  for (let day = 0; day < 30; day++) {
+    for (let n = 0; n < 10; n++) await say(bob, `day ${day}, ${n}`)
+    const { commit, welcome } = await bob.group.commit(day === 15 ? { add: [carol.bundle.keyPackage], nowS } : { nowS })
+    // Written under the old keys, but in the log behind the commit.
+    await say(bob, `day ${day}, late`)
+    log.splice(-1, 0, { bytes: commit })
+    await bob.group.mergeStaged()
+    if (welcome !== undefined) carol.group = await carol.mls.join(welcome, [carol.bundle])
+    else if (day > 15) await carol.group.process(commit)
+    if (day > 15) await say(carol, `carol on day ${day}`)
+  }
+  await alice.restart()
+  for (const [i, { bytes, text }] of log.entries()) {
+    if (i === log.length / 2) await alice.restart()
+    if (text === undefined) assert.equal((await alice.group.process(bytes)).kind, "commit")
+    else assert.equal(await alice.reads(bytes), text)
+  }
+  assert.equal(log.filter(({ text }) => text !== undefined).length, 344)
+  await agree(alice, bob, carol)
+})
+
 test("messages of different lengths look alike, and the caller may say how long", async () => {
   const [alice, bob] = [await Device.create("alice"), await Device.create("bob")]
   await together(alice, bob)
