@@ -13,8 +13,9 @@ import { defineConfig, type Plugin } from "vite"
 
 const here = import.meta.dirname
 
-/** Loaded when they are needed, not kept for offline use: a call needs the network anyway. */
-const NOT_KEPT = /\.(wasm|map|png)$|capture|playout|codec|opus/
+const NOT_KEPT = /\.(wasm|map|png)$/
+/** Kept after the page, for the calls to come: a third of a megabyte that no call should wait for. */
+const FOR_CALLS = /capture|playout|codec|opus/
 
 /** Writes `sw.js`: the service worker with the list of built files and a version made from their contents. */
 function offlineShell(): Plugin {
@@ -31,11 +32,13 @@ function offlineShell(): Plugin {
         }
         for (const chunk of Object.values(bundle)) {
           if (chunk.type !== "chunk" || chunk.fileName !== "sw.js") continue
-          const kept = ["./", "early.js", "icon.svg", "manifest.webmanifest", ...files.map((file) => file.fileName)]
-            .filter((name) => !name.endsWith(".html"))
+          const names = files.map((file) => file.fileName).filter((name) => !name.endsWith(".html"))
+          const shell = ["./", "early.js", "icon.svg", "manifest.webmanifest", ...names.filter((name) => !FOR_CALLS.test(name))]
+          const listed = (kept: readonly string[]): string => kept.map((name) => JSON.stringify(name)).join(",")
           chunk.code = chunk.code
             .replace("__SHELL_VERSION__", digest.digest("hex").slice(0, 16))
-            .replace(/(["'`])__SHELL_FILES__\1/, kept.map((name) => JSON.stringify(name)).join(","))
+            .replace(/(["'`])__SHELL_FILES__\1/, listed(shell))
+            .replace(/(["'`])__CALL_FILES__\1/, listed(names.filter((name) => FOR_CALLS.test(name))))
         }
       },
     },

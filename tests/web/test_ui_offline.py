@@ -18,6 +18,12 @@ pytestmark = pytest.mark.slow
 FIRST_LOAD_BYTES_MAX = 300_000
 """Compressed, without the audio part."""
 
+FOR_CALLS = ("codec-worker", "playout-worklet", "capture-worklet")
+KEPT = (
+    "caches.keys().then(async names => (await Promise.all(names.map(async name =>"
+    " (await (await caches.open(name)).keys()).map(r => new URL(r.url).pathname)))).flat())"
+)
+
 
 @pytest.fixture(scope="module")
 def shipped(tmp_path_factory: pytest.TempPathFactory) -> Path:
@@ -43,19 +49,24 @@ async def test_it_opens_without_a_network(shipped: Path) -> None:
             await page.goto(origin)
             await expect(page.get_by_role("button", name="Create account")).to_be_visible()
             await until(page, "navigator.serviceWorker.controller !== null")
+            for file in FOR_CALLS:
+                await until(page, f"{KEPT}.then(paths => paths.some(path => path.includes('{file}')))")
         await page.reload()
         await expect(page.get_by_role("button", name="Create account")).to_be_visible()
-        kept: list[str] = await page.evaluate(
-            "caches.keys().then(async names => (await Promise.all(names.map(async name =>"
-            " (await (await caches.open(name)).keys()).map(r => new URL(r.url).pathname)))).flat())"
-        )
+        kept: list[str] = await page.evaluate(KEPT)
         assert "/" in kept
-        assert not [path for path in kept if path.startswith("/v1/") or "worklet" in path or path.endswith(".wasm")]
+        assert not [path for path in kept if path.startswith("/v1/")]
+        for path in kept:
+            if path.startswith(tuple(f"/assets/{file}" for file in FOR_CALLS)):
+                size = await page.evaluate(
+                    "path => fetch(path).then(answer => answer.arrayBuffer()).then(bytes => bytes.byteLength)", path
+                )
+                assert size == (shipped / path.removeprefix("/")).stat().st_size
         assert refused == []
 
 
 def test_the_first_load_is_small(shipped: Path) -> None:
-    audio = ("codec-worker", "playout-worklet", "capture-worklet", "call-audio")
+    audio = (*FOR_CALLS, "call-audio")
     files = [path for path in shipped.rglob("*") if path.is_file() and not path.name.startswith(audio)]
     sizes = {path.name: len(gzip.compress(path.read_bytes(), 9)) for path in files if path.suffix != ".wasm"}
     assert sum(sizes.values()) < FIRST_LOAD_BYTES_MAX, sizes

@@ -38,5 +38,7 @@ void session.start()
 
 if ("serviceWorker" in navigator && import.meta.env.PROD) {
   // Without it the page works all the same, online.
-  navigator.serviceWorker.register("sw.js").catch(() => undefined)
+  void navigator.serviceWorker.register("sw.js").catch(() => undefined)
+  // Also after a start that was cut short: it fetches what is missing.
+  void navigator.serviceWorker.ready.then((registration) => registration.active?.postMessage("keep what calls need"))
 }

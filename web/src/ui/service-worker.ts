@@ -6,9 +6,11 @@
 
 declare const self: ServiceWorkerGlobalScope
 
-/** Both are put in place by the build. */
+/** All put in place by the build. */
 const CACHE = "shell-__SHELL_VERSION__"
 const FILES: readonly string[] = ["__SHELL_FILES__"]
+/** The codec and what plays it: kept once the page says that it has all of its own. */
+const CALL_FILES: readonly string[] = ["__CALL_FILES__"]
 
 self.addEventListener("install", (event) => {
   event.waitUntil(
@@ -25,6 +27,16 @@ self.addEventListener("activate", (event) => {
       .then(() => self.clients.claim()),
   )
 })
+
+/** One after another, and none twice: on a slow link an answered call would wait minutes for them. */
+async function keepForCalls(): Promise<void> {
+  const cache = await caches.open(CACHE)
+  for (const file of CALL_FILES) {
+    if ((await cache.match(file)) === undefined) await cache.add(file)
+  }
+}
+
+self.addEventListener("message", (event) => event.waitUntil(keepForCalls().catch(() => undefined)))
 
 /** The network first for the page itself, so that a new version comes at once; what is slow or fails comes from here. */
 async function page(request: Request): Promise<Response> {
@@ -45,7 +57,7 @@ self.addEventListener("fetch", (event) => {
   const path = new URL(request.url).pathname.slice(new URL(scope).pathname.length)
   if (request.mode === "navigate" && path === "") {
     event.respondWith(page(request))
-  } else if (FILES.includes(path)) {
+  } else if (FILES.includes(path) || CALL_FILES.includes(path)) {
     event.respondWith(caches.match(request, { cacheName: CACHE }).then((kept) => kept ?? fetch(request)))
   }
 })
