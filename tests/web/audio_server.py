@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import base64
 import os
 import shutil
 import subprocess
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +14,7 @@ import numpy as np
 from aiohttp import web
 from playwright.async_api import Browser, Page, async_playwright
 
+from lab.browser.recording import Recording
 from lab.speech import ALICE_SAYS, speech, write_wav
 from ringthrough.audio.pcm import SAMPLE_RATE_HZ, Pcm
 
@@ -98,38 +97,6 @@ def write_microphone(path: Path, seconds_max: float) -> Pcm:
     return said
 
 
-@dataclass(frozen=True, slots=True)
-class Recording:
-    """What one tap heard: 16-bit samples at the context's rate, the first at `start` of the audio clock."""
-
-    start: int
-    pcm: Pcm
-    rate_hz: int
-
-    @classmethod
-    async def take(cls, page: Page, which: str, rate_hz: int) -> Recording:
-        """Fetch `said` (what entered the capture worklet) or `heard` (what left the playout worklet)."""
-        taken = await page.evaluate(f"harness.{which}()")
-        return cls(taken["start"], np.frombuffer(base64.b64decode(taken["pcm"]), dtype=np.int16), rate_hz)
-
-    def speech(self) -> Pcm:
-        """The whole recording at the rate the score needs."""
-        return resampled(self.pcm, self.rate_hz, SAMPLE_RATE_HZ)
-
-    @property
-    def start_ms(self) -> float:
-        """Place of the first sample on the audio clock."""
-        return self.start * 1000 / self.rate_hz
-
-
-def resampled(pcm: Pcm, from_hz: int, to_hz: int) -> Pcm:
-    """Change the rate of a whole recording, exactly up to the lower rate's band."""
-    if from_hz == to_hz:
-        return pcm
-    size = round(pcm.size * to_hz / from_hz)
-    spectrum = np.fft.rfft(pcm.astype(np.float64))
-    kept = np.zeros(size // 2 + 1, dtype=np.complex128)
-    count = min(kept.size, spectrum.size)
-    kept[:count] = spectrum[:count]
-    sound = np.fft.irfft(kept, size) * (size / pcm.size)
-    return np.clip(np.rint(sound), -32768, 32767).astype(np.int16)
+async def take(page: Page, which: str, rate_hz: int) -> Recording:
+    """Fetch `said` (what entered the capture worklet) or `heard` (what left the playout worklet)."""
+    return Recording.of(await page.evaluate(f"harness.{which}()"), rate_hz)

@@ -19,11 +19,12 @@ import numpy as np
 import pytest
 from playwright.async_api import Page
 
+from lab.browser.recording import Recording, resampled
 from ringthrough.audio.alignment import align
 from ringthrough.audio.pcm import SAMPLE_RATE_HZ, Pcm, as_float, rms
 from ringthrough.audio.score import Score, score
 from tests.web import audio_server
-from tests.web.audio_server import Recording
+from tests.web.audio_server import take
 from tests.web.audio_tabs import tab
 
 pytestmark = pytest.mark.slow
@@ -75,7 +76,7 @@ async def start(page: Page, fate: dict[str, Any], **options: Any) -> int:
 
 
 async def both(page: Page, rate_hz: int) -> tuple[Recording, Recording]:
-    return await Recording.take(page, "said", rate_hz), await Recording.take(page, "heard", rate_hz)
+    return await take(page, "said", rate_hz), await take(page, "heard", rate_hz)
 
 
 def concealed_max(state: dict[str, Any]) -> int:
@@ -212,7 +213,7 @@ async def test_mute_sends_silence_and_keeps_the_pace(built: Path, microphone: tu
         assert (await page.evaluate("harness.level()"))["peer"] >= 0
         await page.evaluate("harness.mute(true)")
         await asyncio.sleep(3)
-        heard = await Recording.take(page, "heard", rate_hz)
+        heard = await take(page, "heard", rate_hz)
         assert rms(heard.speech()[: -2 * SAMPLE_RATE_HZ]) > 0.01
         assert rms(heard.speech()[-2 * SAMPLE_RATE_HZ :]) < 0.002
         assert (await page.evaluate("harness.level()"))["microphone"] == 0
@@ -222,7 +223,7 @@ async def test_mute_sends_silence_and_keeps_the_pace(built: Path, microphone: tu
         await page.evaluate("harness.muteByEngine(false)")
         await asyncio.sleep(3)
         state = await page.evaluate("harness.counts()")
-        heard = await Recording.take(page, "heard", rate_hz)
+        heard = await take(page, "heard", rate_hz)
     assert rms(heard.speech()[-2 * SAMPLE_RATE_HZ :]) > 0.01
     frames = state["counts"]["frames"]
     assert frames == list(range(len(frames)))
@@ -262,7 +263,7 @@ async def test_microphone_that_goes_away_is_replaced(built: Path, microphone: tu
         assert refused == "unsupported"
         assert await page.evaluate("harness.setOutput(null)") is True
         state = await page.evaluate("harness.counts()")
-        heard = await Recording.take(page, "heard", rate_hz)
+        heard = await take(page, "heard", rate_hz)
     frames = state["counts"]["frames"]
     assert frames == list(range(len(frames)))
     assert rms(heard.speech()[-2 * SAMPLE_RATE_HZ :]) > 0.01
@@ -317,4 +318,4 @@ async def test_a_call_can_be_started_again(built: Path, microphone: tuple[Path, 
 
 def test_resampling_of_recordings_keeps_tones() -> None:
     tone = (8000 * np.sin(2 * np.pi * 440 * np.arange(44_100) / 44_100)).astype(np.int16)
-    assert rms(audio_server.resampled(tone, 44_100, SAMPLE_RATE_HZ)) == pytest.approx(rms(tone), rel=0.01)
+    assert rms(resampled(tone, 44_100, SAMPLE_RATE_HZ)) == pytest.approx(rms(tone), rel=0.01)
