@@ -97,6 +97,7 @@ async def test_two_people_who_reload_at_every_step(profile: Profile) -> None:
     assert (await bob.conversation("@alice"))["unread"] >= 1
     await bob.call("markRead", conversation)
     assert (await bob.conversation("@alice"))["unread"] == 0
+    assert await alice.news("fault") == await bob.news("fault") == []
 
 
 @pytest.mark.promise("CANNOT-SNOOP-AFTER")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import functools
 import os
 import signal
 import struct
@@ -278,17 +279,38 @@ async def watched(engine_browser: Browser, proxy: HostileProxy, site: Site) -> A
     await context.close()
 
 
+BROKEN = "The server broke the protocol."
+
+
+async def offline_reasons(tab: Tab) -> list[str]:
+    """The first sentence of each."""
+    states = [event["state"] for event in await tab.news("connection")]
+    return [state["reason"].split(". ")[0] + "." for state in states if state["kind"] == "offline"]
+
+
 @pytest.mark.promise("CANNOT-FORGE")
 async def test_frames_that_break_the_protocol(watched: Tab, proxy: HostileProxy, sdk: Sdk) -> None:
     bob = await sdk("bob", proxy.url)
     conversation = await watched.call("conversationWith", "@bob")
     texts = []
+    words = {
+        garbled: BROKEN,
+        as_text: "The server sent something that is not a frame.",
+        huge: "The server sent more than it may.",
+    }
+
+    async def told(what: str) -> bool:
+        return what in await offline_reasons(watched)
+
     for twist in (garbled, as_text, huge, unasked, wrong_type, twice):
         proxy.twist = twist
         text = f"under {twist.__name__}"
         texts.append(text)
         await watched.call("sendText", conversation, text, None)
-        await asyncio.sleep(0.4)
+        if twist in words:
+            await watched.until(words[twist], functools.partial(told, words[twist]))
+        else:
+            await asyncio.sleep(0.4)
         proxy.twist = lambda message: [message]
         await all_received(bob, texts)
     await watched.online()
@@ -296,42 +318,77 @@ async def test_frames_that_break_the_protocol(watched: Tab, proxy: HostileProxy,
     assert await watched.page.evaluate("window.errors") == []
 
 
+LIES: dict[str, Callable[[list[bytes], bytes], bytes]] = {
+    "a message again": lambda seen, body: seen[-1],
+    "a commit again": lambda seen, body: seen[0],
+    "a commit of another conversation": lambda seen, body: seen[1],
+    "a changed bit": lambda seen, body: body[:80] + bytes([body[80] ^ 1]) + body[81:],
+    "zeros": lambda seen, body: bytes(len(body)),
+    "half of it": lambda seen, body: body[: len(body) // 2],
+    "far more of it": lambda seen, body: body + bytes(60_000),
+    "nothing": lambda seen, body: b"",
+}
+"""What a lying server puts into the log before a true record, by what it has seen: two commits, then a message."""
+NOT_EVEN_RECORDS = {"far more of it", "nothing"}
+"""Of no length that a record has: already the frame is refused, and with it the connection."""
+
+
 @pytest.mark.promise("CANNOT-FORGE")
-async def test_records_changed_replayed_and_from_elsewhere(watched: Tab, proxy: HostileProxy, sdk: Sdk) -> None:
+@pytest.mark.parametrize("lie", LIES)
+async def test_a_record_that_is_a_lie(watched: Tab, proxy: HostileProxy, sdk: Sdk, lie: str) -> None:
+    """It is refused and the person told once, in plain words; the true records around it are read."""
     bob = await sdk("bob", proxy.url)
+    group = await watched.call("createGroup", "another", ["@bob"])
     conversation = await watched.call("conversationWith", "@bob")
-    await watched.call("sendText", conversation, "one", None)
-    await all_received(bob, ["one"])
-    (here,) = bob.conversations()
+    for each in (group, conversation):
+        await watched.call("sendText", each, "one", None)
+    await all_received(bob, ["one", "one"])
+    here = next(each for each in bob.conversations() if each.title != "another")
     await bob.send_text(here, "two")
     await watched.text(conversation, "two")
-    bodies = [m[27 : 27 + struct.unpack(">I", m[23:27])[0]] for m in proxy.seen if m[0] == 0x86 and m[5:7] == b"\0\1"]
-    commit = bodies[0]
+    records = [record_of(m) for m in proxy.seen if is_one_record(m)]
+    own = next(handle for handle, _ in reversed(records))
+    commit = next(body for handle, body in records if handle == own)
+    foreign = next(body for handle, body in records if handle != own)
+    seen = [commit, foreign, records[-1][1]]
     state = {"next": 0}
+    assert await watched.news("fault") == []
 
-    def forged(message: bytes) -> list[bytes | str]:
-        """Before each true record: one replayed, one foreign, one with a bit changed; the true one is renumbered."""
-        if message[0] != 0x86 or message[5:7] != b"\0\1":
+    def lying(message: bytes) -> list[bytes | str]:
+        if not is_one_record(message) or record_of(message)[0] != own:
             return [message]
-        handle = message[1:5]
-        seq, received_s, length = struct.unpack(">QQI", message[7:27])
+        seq, received_s, _ = struct.unpack(">QQI", message[7:27])
         state["next"] = state["next"] or seq
-        body = message[27 : 27 + length]
-        changed = body[:80] + bytes([body[80] ^ 1]) + body[81:]
         out: list[bytes | str] = []
-        for record in (bodies[-1], commit, changed, bytes(length), body):
+        body = record_of(message)[1]
+        for record in (LIES[lie](seen, body), body):
             head = struct.pack(">QQI", state["next"], received_s, len(record))
-            out.append(b"\x86" + handle + b"\0\1" + head + record)
+            out.append(message[:7] + head + record)
             state["next"] += 1
         return out
 
-    proxy.twist = forged
-    await bob.send_text(here, "three")
-    await watched.text(conversation, "three")
-    await bob.send_text(here, "four")
-    await watched.text(conversation, "four")
+    proxy.twist = lying
+    for text in ("three", "four"):
+        await bob.send_text(here, text)
+        await watched.text(conversation, text)
     assert await watched.texts(conversation) == ["one", "two", "three", "four"]
-    assert (await watched.call("conversations"))[0]["members"][1]["address"] == "@bob"
+    faults = [event["fault"]["what"] for event in await watched.news("fault")]
+    if lie in NOT_EVEN_RECORDS:
+        assert BROKEN in await offline_reasons(watched)
+        assert faults == []
+    else:
+        assert faults == ["Something that came in was damaged, repeated or forged, and was refused."]
+    assert len(await watched.call("conversations")) == 2
+    assert await watched.page.evaluate("window.errors") == []
+
+
+def is_one_record(message: bytes) -> bool:
+    return message[0] == 0x86 and message[5:7] == b"\0\1"
+
+
+def record_of(message: bytes) -> tuple[bytes, bytes]:
+    """The stream's handle, and the body."""
+    return message[1:5], message[27 : 27 + struct.unpack(">I", message[23:27])[0]]
 
 
 @pytest.mark.promise("CANNOT-FORGE")

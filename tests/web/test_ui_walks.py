@@ -336,3 +336,18 @@ async def test_the_unread_mark_stays_while_the_count_goes() -> None:
         await expect(page.locator("p.new")).to_be_visible()
         await expect(page.get_by_role("link", name="Garden committee")).not_to_contain_text("unread")
         await expect(page.locator("p.new")).to_be_visible()
+
+
+@pytest.mark.parametrize(
+    "what",
+    ["Something that came in was damaged, repeated or forged, and was refused.", "The browser's storage is full."],
+)
+async def test_trouble_is_said_over_any_screen_and_can_be_closed(what: str) -> None:
+    async with opened() as page:
+        await open_chat(page, "Garden committee")
+        await page.evaluate("what => fake.trouble({code: 'x', what, next: 'Nothing needs to be done.'})", what)
+        toast = page.locator(".toasts[role=alert]").get_by_text(what)
+        await expect(toast).to_be_visible()
+        await expect(page.locator(".toast")).to_contain_text("Nothing needs to be done.")
+        await page.locator(".toast").get_by_role("button", name="Close").click()
+        await expect(toast).to_have_count(0)

@@ -67,6 +67,7 @@ export class Conversation {
   private readonly arrived = new Pulse()
   private readonly wake = new Pulse()
   private wanted = false
+  private toldOfRefusal = false
   private committing: Promise<unknown> = Promise.resolve()
   private readonly ended = new AbortController()
   /** Beats whenever the log has moved on. */
@@ -203,31 +204,39 @@ export class Conversation {
 
   private async applyAll(records: readonly Record[], isUnknown: (error: unknown) => boolean): Promise<void> {
     const arrivals: Arrival[] = []
+    const refusals: MlsError[] = []
     await this.changing(async (group, tx) => {
-      arrivals.length = 0
+      arrivals.length = refusals.length = 0
       for (const record of records) {
         const row = tx.get("conversation", this.id) as ConversationRow
         if (Number(record.seq) < row.nextSeq) continue
-        if (!group.isRemoved) await this.applyOne(group, tx, record, isUnknown, arrivals)
+        const refusal = group.isRemoved ? undefined : await this.applyOne(group, tx, record, isUnknown, arrivals)
+        if (refusal !== undefined) refusals.push(refusal)
         tx.patch("conversation", this.id, { nextSeq: Number(record.seq) + 1 })
       }
     })
     for (const arrival of arrivals) this.listener.arrived(this, arrival)
+    if (refusals.length === 0 || this.toldOfRefusal) return
+    // Once is enough: whoever can write to the log could otherwise cover the screen.
+    this.toldOfRefusal = true
+    this.listener.fault(refusals[0])
   }
 
+  /** Returns why the record was refused, if it was; the group is then as before. */
   private async applyOne(
     group: Group,
     tx: Transaction,
     record: Record,
     isUnknown: (error: unknown) => boolean,
     arrivals: Arrival[],
-  ): Promise<void> {
+  ): Promise<MlsError | undefined> {
     const digest = toHex(await sha256(record.body))
     const mine = tx.entries("outbox").find(([, row]) => row.conversation === this.id && row.bodyHash === digest)
     if (mine !== undefined) {
       const [key, row] = mine
       tx.drop("outbox", key)
-      return place(tx, row.id, row.order, Number(record.receivedS))
+      await place(tx, row.id, row.order, Number(record.receivedS))
+      return undefined
     }
     const pending = tx.get("pending_commit", this.id)
     const before = await this.look(group)
@@ -237,7 +246,7 @@ export class Conversation {
       event = await group.process(isPending ? (group.stagedCommit?.commit ?? record.body) : record.body)
     } catch (error) {
       if (!(error instanceof MlsError) || isUnknown(error)) throw error
-      return // damaged, replayed or forged: refused, and the group is as it was
+      return error // damaged, replayed or forged
     }
     if (event.kind === "commit") {
       if (event.own && pending !== undefined) noteDeposits(this.context, tx, this.id, pending, Number(record.seq) + 1)
@@ -246,6 +255,7 @@ export class Conversation {
       const arrival = await this.received(group, tx, record, event)
       if (arrival !== undefined) arrivals.push(arrival)
     }
+    return undefined
   }
 
   private async received(

@@ -88,7 +88,8 @@ export function faultOf(error: unknown): Fault {
     return { code: error.code, what: "The server sent something that it must not send.", next: "Tell who runs the server." }
   }
   if (error instanceof MlsError || error instanceof ContentError) {
-    return { code: "refused", what: "What was received did not pass the checks and was refused.", next: "Nothing needs to be done." }
+    const what = "Something that came in was damaged, repeated or forged, and was refused."
+    return { code: "refused", what, next: "Nothing needs to be done. If it goes on, tell who runs the server." }
   }
   return { code: "internal", what: "Something in this page went wrong.", next: "Reload the page." }
 }
