@@ -1,9 +1,9 @@
 """The peer that everybody has: a call of Chromium's own WebRTC, direct or through coturn.
 
 Ordinary in everything: Opus and NetEQ as Chromium sets them, encryption by DTLS-SRTP, trickled candidates, an ICE
-restart by the caller when the path is lost. Direct means host candidates alone, without a STUN server: in this lab
-everybody has an address that the other one reaches. Through a relay means `iceTransportPolicy: "relay"`. Both open
-their microphone before they say so to the other side; on the callee's side ICE begins with the answer.
+restart when the network changes or the path is lost. Direct means host candidates alone, without a STUN server: in
+this lab everybody has an address that the other one reaches. Through a relay: `iceTransportPolicy: "relay"`. Both
+open their microphone before they say so to the other side; on the callee's side ICE begins with the answer.
 """
 
 from __future__ import annotations

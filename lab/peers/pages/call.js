@@ -1,6 +1,7 @@
 /**
- * An ordinary WebRTC call: trickled candidates, default audio settings, an ICE restart when the path is lost. Offers,
- * answers and candidates travel over a WebSocket, as a messenger's do over its message connection.
+ * A WebRTC call as good messengers place it: trickled candidates, default audio settings, an ICE restart as soon as the
+ * network changes or the path is lost. Offers, answers and candidates travel over a WebSocket, as a messenger's do over
+ * its message connection.
  */
 
 /** How long ICE may say "disconnected" before the caller restarts it; it often recovers by itself. */
@@ -42,13 +43,16 @@ class Signalling {
       alive = false
       if (socket.readyState === WebSocket.OPEN) socket.send(JSON.stringify({ beat: true }))
     }, BEAT_MS)
-    const over = () => {
+    const over = (afterMs = RECONNECT_AFTER_MS) => {
       clearInterval(beat)
+      removeEventListener("online", changed)
       socket.onclose = socket.onmessage = null
       socket.close()
-      setTimeout(() => this.#connect(), RECONNECT_AFTER_MS)
+      setTimeout(() => this.#connect(), afterMs)
     }
-    socket.onclose = over
+    const changed = () => over(0)
+    addEventListener("online", changed)
+    socket.onclose = () => over()
     socket.onopen = () => this.#unacknowledged.forEach((text) => socket.send(text))
     socket.onmessage = ({ data }) => {
       alive = true
@@ -86,6 +90,7 @@ class Call {
       this.#play()
     }
     this.#signalling = new Signalling(side, (message) => this.#inOrder(() => this.#receive(message)))
+    addEventListener("online", () => (this.#caller ? this.#restart() : this.#signalling.send({ restart: true })))
   }
 
   get ready() {
@@ -131,7 +136,8 @@ class Call {
     return this.#work
   }
 
-  async #receive({ description, candidate }) {
+  async #receive({ description, candidate, restart }) {
+    if (restart) return this.#restart()
     if (candidate !== undefined) return this.#pc.addIceCandidate(candidate)
     await this.#pc.setRemoteDescription(description)
     if (description.type !== "offer") return
