@@ -25,6 +25,7 @@ HOSTS = ("alice", "bob")
 RING_S_MAX = 60.0
 SET_UP_S_MAX = 120.0
 LOOK_S_MAX = 20.0
+POLL_S = 0.5
 
 
 class Messenger(Protocol):
@@ -50,7 +51,7 @@ class Messenger(Protocol):
         """Take the call."""
 
     async def connected(self, side: Browser) -> bool:
-        """Whether this side ever had a connection for sound."""
+        """Whether this side has, or once had, a connection for sound."""
 
     async def notes(self, side: Browser) -> Mapping[str, object]:
         """What the messenger says of the call."""
@@ -119,14 +120,12 @@ class Talk:
         try:
             async with asyncio.timeout(CONNECT_S_MAX):
                 await self._messenger.answer(self._sides["callee"])
-            await asyncio.sleep(max(0.0, self._answered_at_s + seconds - time.monotonic()))
-            while not await self._connected():
-                if time.monotonic() > self._answered_at_s + CONNECT_S_MAX:
-                    failure = f"no connection for sound within {CONNECT_S_MAX:g} s"
-                    break
-                await asyncio.sleep(0.5)
         except (TimeoutError, Error) as error:
             failure = f"it could not be answered: {_short(error)}"
+        else:
+            if not await self._come_to_be(max(seconds, CONNECT_S_MAX)):
+                failure = f"no connection for sound within {max(seconds, CONNECT_S_MAX):g} s"
+            await asyncio.sleep(max(0.0, self._answered_at_s + seconds - time.monotonic()))
         talked_s = time.monotonic() - self._answered_at_s
         self._notes["cpu_share"] = {
             name: round((side.cpu_seconds() - cpu_before_s[name]) / talked_s, 4) for name, side in self._sides.items()
@@ -134,6 +133,14 @@ class Talk:
         self._world.call_ends()
         await self._look()
         return failure
+
+    async def _come_to_be(self, seconds_max: float) -> bool:
+        """Whether sound could pass at least once: a call that breaks off later was a call."""
+        while not await self._connected():
+            if time.monotonic() > self._answered_at_s + seconds_max:
+                return False
+            await asyncio.sleep(POLL_S)
+        return True
 
     async def _connected(self) -> bool:
         try:
