@@ -8,9 +8,13 @@ export PATH := $(CURDIR)/$(BIN):$(PATH)
 
 SPEECH := /usr/share/asterisk/sounds/en_US_f_Allison/demo-echotest.g722=asterisk-core-sounds-en-g722
 CHROMIUM := chromium=chromium
+SOUNDS := /usr/share/asterisk/sounds
+VOICES := $(SOUNDS)/ru_RU_f_IvrvoiceRU/demo-echotest.g722=asterisk-core-sounds-ru-g722 \
+  $(SOUNDS)/it_IT_m_Carlo/demo-echotest.g722=asterisk-core-sounds-it-g722
+AS_ROOT := $(if $(filter 0,$(shell id -u)),,sudo)
 PEERS := turnserver=coturn murmurd=mumble-server libspeexdsp=libspeexdsp1
 
-.PHONY: help run test check demo vectors soak bench format screens setup-run setup-test setup-demo clean
+.PHONY: help run test lab lab-smoke setup-lab check demo vectors soak bench format screens setup-run setup-test setup-demo clean
 
 help: ## show the targets
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 12
@@ -19,7 +23,13 @@ run: setup-run ## start the server with @echo, and say what to try next
 	@$(BIN)/ringthrough up --data $(DATA)
 
 demo: setup-demo ## messages and a call in network namespaces with all UDP blocked; the last line is JSON
-	@if [ "$$(id -u)" = 0 ]; then $(BIN)/python -m lab.demo; else sudo $(BIN)/python -m lab.demo; fi
+	@$(AS_ROOT) $(BIN)/python -m lab.demo
+
+lab: setup-lab ## every cell of the lab with every messenger: table, bench/results/lab.json, docs/charts (ONLY=, WITH=)
+	@$(AS_ROOT) $(BIN)/python -m lab $(if $(ONLY),--only "$(ONLY)") $(if $(WITH),--with "$(WITH)") $(if $(RESUME),--resume)
+
+lab-smoke: setup-demo ## calibrate the lab and play a few cells with ours
+	@$(AS_ROOT) $(BIN)/python -m lab --smoke
 
 test: setup-test ## set up what the tests need, and run all of them
 	@$(MAKE) --no-print-directory vectors
@@ -66,6 +76,15 @@ setup-run: $(VENV)/run.stamp web/dist/index.html
 setup-demo: $(VENV)/dev.stamp
 	@tools/packages.sh ip=iproute2 nft=nftables sysctl=procps ethtool=ethtool $(SPEECH)
 
+setup-lab: setup-test setup-run $(VENV)/lab.stamp
+	@tools/packages.sh $(VOICES) turnserver=coturn murmurd=mumble-server
+
+# Opinions (PLCMOS) and words are measured where their packages install; without them a run says so.
+$(VENV)/lab.stamp: $(VENV)/dev.stamp
+	@echo "== Python packages of the lab"
+	@$(PIP) -e '.[devices,score,dev,plcmos,words]' || echo "PLCMOS or words will not be measured"
+	@touch $@
+
 setup-test: $(VENV)/dev.stamp web/node_modules/.stamp setup-demo
 	@tools/packages.sh $(CHROMIUM) $(PEERS)
 
@@ -102,4 +121,4 @@ screens: setup-test ## every screen at 390 and 1280 pixels, light and dark, into
 	@$(BIN)/python -m web.test.ui.screens
 
 clean: ## remove what the targets made, but no data
-	rm -rf $(VENV) web/node_modules web/build web/dist demo-out .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
+	rm -rf $(VENV) web/node_modules web/build web/dist demo-out lab-out .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache

@@ -1,0 +1,96 @@
+"""What the lab says of a run: whom ours is measured by, where it falls short, and what is never written."""
+
+from __future__ import annotations
+
+import pytest
+
+from lab.calibration.checks import Report, exact_check
+from lab.middlebox.rules import Counts
+from lab.play import Call
+from lab.report import METRICS, Cell, cells, document, rows, shortcomings, table, without_effect
+
+from .make_calls import CALIBRATED, call, no_call
+
+
+def cell(ours: Call | None, *peers: Call, conversation: bool = True) -> Cell:
+    return Cell("clean", ours, {peer.driver: peer for peer in peers}, conversation)
+
+
+def test_the_best_peer_is_intelligible_then_clear_then_quick() -> None:
+    clear, quick = call("webrtc", estoi=0.960, mouth_to_ear_ms_p95=90.0), call("mumble", estoi=0.955)
+    slow = call("turn", estoi=0.955, mouth_to_ear_ms_p95=300.0)
+    lost = call("lossy", estoi=0.999, intelligible=False)
+    assert cell(None, clear, quick, slow, lost).best_peer is clear
+    quicker = call("mumble", estoi=0.955, mouth_to_ear_ms_p95=60.0)
+    assert cell(None, clear, quicker).best_peer is quicker
+    assert cell(None, lost, no_call("turn")).best_peer is lost
+    assert cell(None, no_call("turn")).best_peer is None
+
+
+@pytest.mark.parametrize(
+    ("ours", "peer", "count"),
+    [
+        (call("ours"), call("mumble", estoi=0.969, mouth_to_ear_ms_p95=140.0), 0),
+        (call("ours"), call("mumble", estoi=0.971), 1),
+        (call("ours"), call("mumble", mouth_to_ear_ms_p95=139.0), 1),
+        (call("ours", intelligible=False), call("mumble", intelligible=False), 1),
+        (no_call("ours"), no_call("mumble"), 1),
+        (no_call("ours"), call("mumble"), 3),
+    ],
+)
+def test_where_ours_falls_short(ours: Call, peer: Call, count: int) -> None:
+    assert len(cell(ours, peer).behind) == count
+
+
+def test_where_no_conversation_is_possible_none_is_asked_for() -> None:
+    assert cell(no_call("ours"), no_call("mumble"), conversation=False).behind == []
+
+
+def test_every_metric_has_a_row_with_every_peer() -> None:
+    made = rows(cell(call("ours"), call("webrtc", estoi=0.9, pesq=3.0), no_call("webrtc turn/udp")))
+    assert [row["metric"] for row in made] == list(METRICS)
+    estoi = made[0]
+    assert (estoi["ours"], estoi["reference"], estoi["reference_name"]) == (0.95, 0.9, "webrtc")
+    assert estoi["peers"] == {"webrtc": 0.9, "webrtc turn/udp": None}
+
+
+def test_of_several_runs_the_middle_one_counts() -> None:
+    runs = [call("ours", estoi=value) for value in (0.5, 0.9, 0.7)]
+    (made,) = cells(runs, {"clean": True, "never played": True})
+    assert made.ours is runs[2]
+
+
+def test_nothing_is_written_of_a_lab_that_failed_its_calibration() -> None:
+    failed = Report((exact_check("x", "n", 1, 2),), realtime=True, attempts=3)
+    with pytest.raises(ValueError, match="calibration"):
+        document([], [], failed, {})
+
+
+def test_the_document_holds_rows_cells_calls_and_calibration() -> None:
+    calls = [call("ours"), call("mumble")]
+    made = cells(calls, {"clean": True})
+    written = document(made, calls, CALIBRATED, {"commits": ["abc"]})
+    assert len(written["rows"]) == len(METRICS)
+    assert written["cells"] == [
+        {
+            "case": "clean",
+            "conversation_expected": True,
+            "intelligible": {"ours": True, "mumble": True},
+            "behind": [],
+        }
+    ]
+    assert [one["driver"] for one in written["calls"]] == ["ours", "mumble"]
+    assert written["calibration"]["checks"][0]["name"] == "x"
+
+
+def test_the_table_tells_calls_from_none() -> None:
+    made = [cell(call("ours"), no_call("webrtc"), call("mumble", intelligible=False, speech_lost=0.1))]
+    line = table(made, ["ours", "webrtc", "mumble", "turn"]).splitlines()[-1]
+    assert line == "| clean | **0.95, 180 ms, 0.0 %** | no call | 0.95, 180 ms, 10.0 % |  |"
+    assert "disturbed" in table([cell(call("ours", late_share=0.5))], ["ours"])
+
+
+def test_shortcomings_and_rules_without_effect_are_named() -> None:
+    assert shortcomings([cell(no_call("ours"))]) == ["clean: not intelligible"]
+    idle = call("ours", rules={"udp dropped": Counts(), "delay": Counts(matched=3)})
+    assert without_effect([idle]) == ["clean: udp dropped"]
