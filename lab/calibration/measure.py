@@ -28,7 +28,7 @@ UDP_COUNT = 3_000
 UDP_PER_S = 1_000
 PACKET_BYTES = 200
 PROBE_S_MAX = 60.0
-ATTEMPTS_MAX = 3
+ATTEMPTS_MAX = 6
 """A machine that stood still for some ms is no fault of the middlebox; one that does so each time fails."""
 
 Arrivals = list[tuple[int, float, float, int]]

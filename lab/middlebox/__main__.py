@@ -12,6 +12,7 @@ import gc
 import os
 import select
 import socket
+import struct
 import sys
 import time
 from collections.abc import Sequence
@@ -22,10 +23,12 @@ from lab.middlebox.box import Box
 from lab.middlebox.control import LATE_MS, Command, Config, Counters, LinkCounts
 from lab.namespaces import LabUnavailable, refuse_outside
 
-SOL_PACKET, PACKET_IGNORE_OUTGOING, SO_RCVBUFFORCE = 263, 23, 33
+SOL_PACKET, PACKET_IGNORE_OUTGOING, SO_RCVBUFFORCE, SO_TIMESTAMPNS = 263, 23, 33, 35
 """Linux constants that Python does not name."""
 ETH_P_ALL, ETH_P_IP = 0x0003, b"\x08\x00"
 ETHERNET_BYTES = 14
+STAMP = struct.Struct("qq")
+STAMP_SPACE_BYTES = socket.CMSG_SPACE(STAMP.size)
 FRAME_BYTES_MAX = 65_536
 MCL_CURRENT, MCL_FUTURE = 1, 2
 RECEIVE_BUFFER_BYTES = 8 << 20
@@ -39,17 +42,21 @@ class Port:
         self.socket = socket.socket(socket.AF_PACKET, socket.SOCK_RAW, socket.htons(ETH_P_ALL))
         self.socket.setsockopt(SOL_PACKET, PACKET_IGNORE_OUTGOING, 1)
         self.socket.setsockopt(socket.SOL_SOCKET, SO_RCVBUFFORCE, RECEIVE_BUFFER_BYTES)
+        self.socket.setsockopt(socket.SOL_SOCKET, SO_TIMESTAMPNS, 1)
         self.socket.setblocking(False)
         self.socket.bind((device, 0))
         self._header = host_mac + box_mac + ETH_P_IP
 
-    def receive(self) -> bytes | None:
-        """The IP packet of the next frame; empty for a frame of another kind, None when there is no more."""
+    def receive(self, real_to_monotonic_s: float) -> tuple[bytes, float] | None:
+        """The IP packet of the next frame, empty for a frame of another kind, and when it came (CLOCK_MONOTONIC in s)
+        by the kernel's stamp: a process that was woken late delays nothing. None when there is no more."""
         try:
-            frame = self.socket.recv(FRAME_BYTES_MAX)
+            frame, ancillary, _, _ = self.socket.recvmsg(FRAME_BYTES_MAX, STAMP_SPACE_BYTES)
         except BlockingIOError:
             return None
-        return frame[ETHERNET_BYTES:] if frame[12:14] == ETH_P_IP else b""
+        seconds, nanoseconds = STAMP.unpack(ancillary[0][2])
+        arrived_s = seconds + nanoseconds / 1e9 + real_to_monotonic_s
+        return (frame[ETHERNET_BYTES:] if frame[12:14] == ETH_P_IP else b""), arrived_s
 
     def send(self, packet: bytes) -> bool:
         """Hand an IP packet to the host; False when the system refused it."""
@@ -97,9 +104,11 @@ class Shell:
     def _read(self, source: socket.socket) -> None:
         host = self._host_of[source]
         port = self._ports[host]
-        while (packet := port.receive()) is not None:
+        real_to_monotonic_s = time.monotonic() - time.clock_gettime(time.CLOCK_REALTIME)
+        while (received := port.receive(real_to_monotonic_s)) is not None:
+            packet, arrived_s = received
             if packet:
-                self.box.arrive(host, packet, time.monotonic())
+                self.box.arrive(host, packet, arrived_s)
 
     def _write(self) -> None:
         while (due_s := self.box.next_due_s()) is not None and due_s <= (now_s := time.monotonic()):
