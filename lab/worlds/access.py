@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import sys
 import threading
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
@@ -19,6 +20,7 @@ from pathlib import Path
 from lab import namespaces
 from lab.certificates import make_certificates
 from lab.middlebox.control import Config, Counters, LinkConfig, Middlebox
+from lab.middlebox.rules import Drop
 from lab.rules.restriction import NOTHING, Restriction
 
 PEOPLE = ("alice", "bob")
@@ -26,6 +28,7 @@ SERVER = "server"
 SETTINGS = ("net.ipv6.conf.all.disable_ipv6=1", "net.ipv4.tcp_no_metrics_save=1")
 CONGESTION_CONTROL = "cubic"
 """What most systems have by default; a program may still choose another for its sockets."""
+KNOCK = Path(__file__).with_name("knock.py")
 OFFLOADS = ("tx", "rx", "tso", "gso", "gro", "sg")
 """All off: the middlebox sees packets as a network does, whole, single and with their checksums."""
 
@@ -58,8 +61,14 @@ class World:
         return namespaces.inside(self.namespace(host), command)
 
     def restrict(self) -> None:
-        """From now on the world's rules act."""
+        """From now on the world's rules act. What they forbid is tried once, so that their counters prove it."""
         self.middlebox.set_rules(self.restriction.rules)
+        bans = [rule for rule in self.restriction.rules if isinstance(rule, Drop) and rule.from_s is None]
+        for host in sorted({rule.host for rule in bans}):
+            named = [rule.match.address for rule in bans if rule.match.address is not None]
+            others = [address for other, address in self.addresses.items() if other != host]
+            knock = [sys.executable, str(KNOCK), *named, *others]
+            namespaces.run(*self.inside(host, knock))
 
     def call_begins(self) -> None:
         """The callee answers now: windows of rules and the bytes of the call count from here."""
