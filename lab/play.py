@@ -15,7 +15,7 @@ from lab.cases.case import Case
 from lab.driver import CallResult, Driver, Heard
 from lab.middlebox.control import Counters
 from lab.middlebox.rules import Counts
-from lab.worlds.access import World, world
+from lab.worlds.access import world
 from ringthrough.audio.errors import ScoreUnavailable
 from ringthrough.audio.pcm import Pcm
 from ringthrough.audio.plcmos import plcmos
@@ -90,11 +90,16 @@ def _play_once(case: Case, driver: Driver, folder: Path) -> Call:
     with world(folder / "world", case.restriction, seed=case.seed) as place:
         result = asyncio.run(driver.call(place, files["alice"], files["bob"], case.seconds, folder / "call"))
         counters = place.middlebox.counters()
-    return figures(case, driver.name, result, place, counters, texts)
+    return figures(case, driver.name, result, place.call_bytes, counters, texts)
 
 
 def figures(
-    case: Case, name: str, result: CallResult, place: World, counters: Counters, texts: dict[str, speech.Spoken]
+    case: Case,
+    name: str,
+    result: CallResult,
+    call_bytes: dict[str, tuple[int, int]],
+    counters: Counters,
+    texts: dict[str, speech.Spoken],
 ) -> Call:
     """All figures of a call that was played."""
     heard = {"by_callee": (texts["alice"], result.by_callee), "by_caller": (texts["bob"], result.by_caller)}
@@ -125,7 +130,7 @@ def figures(
         word_errors=also("word_errors", max),
         answer_to_audio_ms=result.answer_to_audio_ms,
         intelligible=whole and all(quality.intelligible(case.rtt_ms) for quality in qualities),
-        call_bytes=place.call_bytes,
+        call_bytes=call_bytes,
         rules=counters.rules,
         late_share=counters.late_share(LATE_MS),
         by_callee=directions.get("by_callee"),
