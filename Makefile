@@ -77,7 +77,6 @@ setup-demo: $(VENV)/dev.stamp
 	@tools/packages.sh ip=iproute2 nft=nftables sysctl=procps ethtool=ethtool $(SPEECH) $(VOICES)
 
 setup-lab: setup-test setup-run $(VENV)/lab.stamp
-	@tools/packages.sh turnserver=coturn murmurd=mumble-server
 
 # Opinions (PLCMOS) and words are measured where their packages install; without them a run says so.
 $(VENV)/lab.stamp: $(VENV)/dev.stamp
