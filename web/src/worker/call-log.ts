@@ -75,7 +75,7 @@ const WORDS: Readonly<Record<EndReason, string>> = {
   unanswered: "Nobody answered.",
   answered_elsewhere: "The call was taken on another device.",
   no_audio: "No sound came through for 20 seconds, so the call ended.",
-  failed: "The call failed.",
+  failed: "The call was cut off: one of the two devices failed or was closed.",
   expired_offer: "The call was missed.",
 }
 

@@ -1,0 +1,225 @@
+"""Calls of the shipped page that something happens to: the server is killed, a page is reloaded, a tab is hidden."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import signal
+import time
+from collections.abc import AsyncIterator
+from pathlib import Path
+from urllib.parse import urlsplit
+
+import numpy as np
+import pytest
+
+from lab.browser import site as shipped
+from lab.browser.person import Person, chromium
+from ringthrough.audio.pcm import FRAME_MS, SAMPLE_RATE_HZ, Pcm, rms
+from ringthrough.client.calls import Call
+from ringthrough.client.client import Client, online
+from ringthrough.client.media import PcmSource
+from tests.web.audio_tabs import tab
+
+pytestmark = pytest.mark.slow
+
+LOUD_RMS = 0.02
+PATIENCE_S = 20.0
+HIDDEN_S = 20.0
+TONE = (8000 * np.sin(2 * np.pi * 330 * np.arange(SAMPLE_RATE_HZ * 120) / SAMPLE_RATE_HZ)).astype(np.int16)
+"""What the SDK says. The browsers' fake microphones beep once a second."""
+THROTTLED_SOON = "--enable-features=IntensiveWakeUpThrottling:grace_period_seconds/2"
+
+
+@pytest.fixture(scope="module")
+def pages(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return shipped.build(tmp_path_factory.mktemp("page"))
+
+
+class Server:
+    """A server process that is killed and started again on the same port and data."""
+
+    def __init__(self, data: Path, pages: Path) -> None:
+        self._data, self._pages = data, pages
+        self._running, self.url = shipped.serving(data, pages)
+
+    def kill(self) -> None:
+        self._running.stop(signal.SIGKILL)
+
+    def start_again(self) -> None:
+        self._running, url = shipped.serving(self._data, self._pages, urlsplit(self.url).port or 0)
+        assert url == self.url
+
+
+@pytest.fixture
+async def server(tmp_path: Path, pages: Path) -> AsyncIterator[Server]:
+    running = Server(tmp_path / "server", pages)
+    yield running
+    running.kill()
+
+
+@pytest.fixture
+async def bob(server: Server, tmp_path: Path) -> AsyncIterator[Client]:
+    async with await Client.create_account(tmp_path / "bob", server.url, "bob") as client:
+        await online(client)
+        yield client
+
+
+class Ear:
+    """A loudspeaker that can wait for something loud."""
+
+    def __init__(self) -> None:
+        self.frames: list[Pcm] = []
+        self._more = asyncio.Event()
+
+    def write(self, frame: Pcm) -> None:
+        self.frames.append(frame)
+        self._more.set()
+
+    async def hears(self, frames: int = 3) -> None:
+        """Wait for so many loud frames from now on."""
+        begin = len(self.frames)
+        async with asyncio.timeout(PATIENCE_S):
+            while sum(rms(frame) > LOUD_RMS for frame in self.frames[begin:]) < frames:
+                self._more.clear()
+                await self._more.wait()
+
+
+def rings(client: Client) -> asyncio.Future[Call]:
+    ringing: asyncio.Future[Call] = asyncio.get_running_loop().create_future()
+    client.calls.ring = ringing.set_result
+    return ringing
+
+
+async def page_hears(person: Person, since_s: float) -> None:
+    """Wait until the page plays a second of sound, of what is recorded after the first `since_s`."""
+    async with asyncio.timeout(PATIENCE_S):
+        while True:
+            heard = (await person.heard()).speech()[int(since_s * SAMPLE_RATE_HZ) :]
+            blocks = heard[: heard.size - heard.size % 960].reshape(-1, 960)
+            if sum(rms(block) > LOUD_RMS for block in blocks) >= 1000 // FRAME_MS:
+                return
+            await asyncio.sleep(0.25)
+
+
+async def recorded_s(person: Person) -> float:
+    heard = await person.heard()
+    return heard.pcm.size / heard.rate_hz
+
+
+@pytest.mark.promise("CANNOT-LOSE")
+async def test_a_call_and_messages_go_on_after_the_server_was_killed(server: Server, bob: Client) -> None:
+    async with chromium() as browser:
+        alice = await Person.arrive(browser, server.url, "alice", raw=True)
+        ringing = rings(bob)
+        await alice.write("@bob", "I will call")
+        await alice.call()
+        ear = Ear()
+        call = await asyncio.wait_for(ringing, PATIENCE_S)
+        call.answer(PcmSource(TONE), ear)
+        await alice.talks()
+        await ear.hears()
+        await page_hears(alice, 0)
+
+        server.kill()
+        # Written while nobody is there to take it.
+        (conversation,) = bob.conversations()
+        await bob.send_text(conversation, "are you still there?")
+        server.start_again()
+        started_s = time.monotonic()
+        before_s = await recorded_s(alice)
+        await asyncio.gather(ear.hears(frames=6), page_hears(alice, before_s))
+        print(f"both heard again {time.monotonic() - started_s:.1f} s after the start")
+        await alice.talks()
+        assert not call.ended.done()
+
+        await alice.page.get_by_role("button", name="Back to the chats").click()
+        await alice.sees("are you still there?")
+        await alice.say("@bob", "I am")
+        async with asyncio.timeout(PATIENCE_S):
+            while [m.text for m in bob.messages() if m.kind == "text"] != [
+                "I will call",
+                "are you still there?",
+                "I am",
+            ]:
+                await asyncio.sleep(0.05)
+        await alice.hang_up()
+        async with asyncio.timeout(PATIENCE_S):
+            assert (await call.ended).value == "remote_hung_up"
+
+
+async def test_two_pages_talk_through_a_kill_and_a_reload_ends_the_call_with_a_reason(server: Server) -> None:
+    async with chromium() as browser:
+        alice = await Person.arrive(browser, server.url, "alice", raw=True)
+        bob = await Person.arrive(browser, server.url, "bob", raw=True)
+        await alice.write("@bob", "I will call")
+        await bob.accept("@alice")
+        await alice.call()
+        await bob.answer()
+        await asyncio.gather(alice.talks(), bob.talks())
+        server.kill()
+        server.start_again()
+        before = [await recorded_s(person) for person in (alice, bob)]
+        reports = [(await person.state())["report"]["playedFrames"] for person in (alice, bob)]
+
+        async def plays_on(person: Person, played: int) -> None:
+            async with asyncio.timeout(PATIENCE_S):
+                while (await person.state())["report"]["playedFrames"] < played + 2000 // FRAME_MS:
+                    await asyncio.sleep(0.1)
+
+        await asyncio.gather(*map(plays_on, (alice, bob), reports))
+        for person, since_s in zip((alice, bob), before, strict=True):
+            heard = (await person.heard()).speech()[int(since_s * SAMPLE_RATE_HZ) :]
+            assert np.abs(heard).max() > 2000, "the other side's beeps"
+        await bob.page.reload()
+        await alice.told("The call was cut off: one of the two devices failed or was closed.")
+        await bob.page.evaluate("location.hash = '#/calls'")
+        await bob.told("Incoming call")
+        assert await bob.page.get_by_role("button", name="Hang up").count() == 0
+
+
+async def test_a_call_goes_on_in_a_hidden_tab(server: Server, bob: Client) -> None:
+    ear, ringing = Ear(), rings(bob)
+    switches = ("--use-fake-ui-for-media-stream", THROTTLED_SOON)
+    async with tab(server.url, switches) as page:
+
+        async def click(label: str) -> None:
+            button = f"document.querySelector({json.dumps(f'[aria-label={json.dumps(label)}]')})"
+            await page.until(f"{button} !== null", PATIENCE_S)
+            await page.evaluate(f"{button}.click()")
+
+        await page.until("document.querySelector('form input') !== null", PATIENCE_S)
+        await page.evaluate(
+            "(field => { field.value = 'alice'; field.dispatchEvent(new Event('input', { bubbles: true }));"
+            " field.form.requestSubmit() })(document.querySelector('form input'))"
+        )
+        await page.until("document.body.textContent.includes('You are @alice')", PATIENCE_S)
+        conversation = await bob.conversation_with("@alice")
+        await bob.send_text(conversation, "call me")
+        await page.until("[...document.querySelectorAll('a')].some(a => a.textContent.includes('@bob'))", PATIENCE_S)
+        await page.evaluate("[...document.querySelectorAll('a')].find(a => a.textContent.includes('@bob')).click()")
+        accept = "[...document.querySelectorAll('button')].find(b => b.textContent.trim() === 'Accept')"
+        await page.until(f"{accept} !== undefined", PATIENCE_S)
+        await page.evaluate(f"{accept}.click()")
+        await click("Call")
+        call = await asyncio.wait_for(ringing, PATIENCE_S)
+        call.answer(PcmSource(TONE), ear)
+        await page.until("document.querySelector('[role=timer]') !== null", PATIENCE_S)
+        await ear.hears()
+        await page.hide()
+        assert await page.evaluate("document.visibilityState") == "hidden"
+        began_s, before = time.monotonic(), (call.stats.received, call.stats.concealed, call.stats.late)
+        await asyncio.sleep(HIDDEN_S)
+        elapsed_s = time.monotonic() - began_s
+        received, concealed, late = (
+            now - then
+            for now, then in zip((call.stats.received, call.stats.concealed, call.stats.late), before, strict=True)
+        )
+        assert await page.evaluate("document.visibilityState") == "hidden"
+        assert await page.evaluate("document.querySelector('[role=timer]') !== null")
+        print(f"hidden for {elapsed_s:.1f} s: {received} frames came, {late} late, {concealed} concealed")
+        # A frame may be on its way at either end; nothing else is missing.
+        assert abs(received - elapsed_s * 1000 / FRAME_MS) <= 3
+        await ear.hears()
+        call.hang_up()
+        await page.until("document.body.textContent.includes('The other side hung up.')", PATIENCE_S)
