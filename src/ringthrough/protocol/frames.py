@@ -19,6 +19,7 @@ from .errors import ErrorCode, ProtocolError
 StreamId = NewType("StreamId", bytes)
 Token = NewType("Token", bytes)
 TokenHash = NewType("TokenHash", bytes)
+BundleId = NewType("BundleId", bytes)
 StreamHandle = NewType("StreamHandle", int)
 
 
@@ -32,6 +33,9 @@ class FrameType(IntEnum):
     APPEND = 0x05
     SIGNAL = 0x06
     PING = 0x07
+    JOIN = 0x08
+    CARRY = 0x09
+    ACK = 0x0A
     WELCOME = 0x81
     CREATED = 0x82
     OPENED = 0x83
@@ -40,6 +44,9 @@ class FrameType(IntEnum):
     RECORDS = 0x86
     SIGNALLED = 0x87
     PONG = 0x88
+    JOINED = 0x89
+    CARRIED = 0x8A
+    ACKED = 0x8B
     ERROR = 0xFF
 
 
@@ -144,6 +151,22 @@ class Pong(msgspec.Struct, array_like=True, frozen=True, gc=False):
     time_ms: int
 
 
+class Join(msgspec.Struct, array_like=True, frozen=True, gc=False):
+    """Make this connection a lane of the bundle (docs/spec/lanes.md). `handle` is a conversation open on this
+    connection with the right to signal, which the bundle then speaks for; 0 where another lane has shown one."""
+
+    request: int
+    bundle: bytes
+    handle: int
+
+
+class Joined(msgspec.Struct, array_like=True, frozen=True, gc=False):
+    """The connection is a lane. Another `instance` than before: the server counts frames afresh."""
+
+    request: int
+    instance: int
+
+
 class Error(msgspec.Struct, array_like=True, frozen=True, gc=False):
     """Request `request` was refused and changed nothing (0: not tied to a request).
 
@@ -207,8 +230,44 @@ class Signalled(msgspec.Struct, frozen=True, gc=False):
     body: bytes
 
 
-ClientFrame = Hello | Create | Open | Close | Append | Signal | Ping
-ServerFrame = Welcome | Created | Opened | Closed | Appended | Records | Signalled | Pong | Error
+class Carry(msgspec.Struct, frozen=True, gc=False):
+    """One copy of a sealed frame on this lane. `seq`: the frame's number on this hop, `sent_ms`: the sender's clock,
+    both modulo 2^32."""
+
+    seq: int
+    sent_ms: int
+    body: bytes
+
+
+class Carried(msgspec.Struct, frozen=True, gc=False):
+    """The same, from the server."""
+
+    seq: int
+    sent_ms: int
+    body: bytes
+
+
+class Ack(msgspec.Struct, frozen=True, gc=False):
+    """Everything on this lane up to the copy of `seq` has arrived. `delay_ms`: the receiver's clock less `sent_ms`,
+    modulo 2^32. `narrow` is 1 when a hop further on has no room, else 0."""
+
+    seq: int
+    delay_ms: int
+    narrow: int
+
+
+class Acked(msgspec.Struct, frozen=True, gc=False):
+    """The same, from the server."""
+
+    seq: int
+    delay_ms: int
+    narrow: int
+
+
+ClientFrame = Hello | Create | Open | Close | Append | Signal | Ping | Join | Carry | Ack
+ServerFrame = (
+    Welcome | Created | Opened | Closed | Appended | Records | Signalled | Pong | Joined | Carried | Acked | Error
+)
 
 _CONTROL: dict[type[msgspec.Struct], FrameType] = {
     Hello: FrameType.HELLO,
@@ -221,6 +280,8 @@ _CONTROL: dict[type[msgspec.Struct], FrameType] = {
     Opened: FrameType.OPENED,
     Closed: FrameType.CLOSED,
     Pong: FrameType.PONG,
+    Join: FrameType.JOIN,
+    Joined: FrameType.JOINED,
     Error: FrameType.ERROR,
 }
 _ENCODER = msgspec.msgpack.Encoder()
@@ -234,6 +295,8 @@ _RECORDS_HEAD = struct.Struct(">BIH")
 _RECORD_HEAD = struct.Struct(">QQI")
 _SIGNAL_HEAD = struct.Struct(">BI")
 SIGNAL_HEADER_BYTES = _SIGNAL_HEAD.size
+_CARRY_HEAD = struct.Struct(">BII")
+_ACK = struct.Struct(">BIIB3x")  # as long as APPENDED
 
 
 def encode(frame: ClientFrame | ServerFrame) -> bytes:
@@ -249,6 +312,14 @@ def encode(frame: ClientFrame | ServerFrame) -> bytes:
             return _SIGNAL_HEAD.pack(FrameType.SIGNAL, handle) + body
         case Signalled(handle, body):
             return _SIGNAL_HEAD.pack(FrameType.SIGNALLED, handle) + body
+        case Carry(seq, sent_ms, body):
+            return _CARRY_HEAD.pack(FrameType.CARRY, seq, sent_ms) + body
+        case Carried(seq, sent_ms, body):
+            return _CARRY_HEAD.pack(FrameType.CARRIED, seq, sent_ms) + body
+        case Ack(seq, delay_ms, narrow):
+            return _ACK.pack(FrameType.ACK, seq, delay_ms, narrow)
+        case Acked(seq, delay_ms, narrow):
+            return _ACK.pack(FrameType.ACKED, seq, delay_ms, narrow)
         case _:
             return bytes((_CONTROL[type(frame)],)) + _ENCODER.encode(frame)
 
@@ -303,6 +374,10 @@ def decode_client(message: bytes) -> ClientFrame:
     if frame_type == FrameType.SIGNAL:
         handle, body = _decode_signal(message)
         return Signal(handle, body)
+    if frame_type == FrameType.CARRY:
+        return Carry(*_decode_carry(message))
+    if frame_type == FrameType.ACK:
+        return Ack(*_decode_ack(message))
     if frame_type >= 0x80:
         raise ProtocolError(ErrorCode.UNKNOWN_TYPE, f"type 0x{frame_type:02x} is the server's")
     frame = _decode_control(frame_type, message)
@@ -314,6 +389,8 @@ def decode_client(message: bytes) -> ClientFrame:
         len(frame.token) not in (0, limits.TOKEN_BYTES) or not 0 <= frame.from_seq < 1 << 63
     ):
         raise ProtocolError(ErrorCode.BAD_FRAME, "a token is 32 bytes or empty, and seqs are positive", frame.request)
+    if isinstance(frame, Join) and len(frame.bundle) != limits.BUNDLE_ID_BYTES:
+        raise ProtocolError(ErrorCode.BAD_FRAME, "a bundle's id is 16 bytes", frame.request)
     return frame  # type: ignore[return-value]
 
 
@@ -335,6 +412,10 @@ def decode_server(message: bytes) -> ServerFrame:
     if frame_type == FrameType.SIGNALLED:
         handle, body = _decode_signal(message)
         return Signalled(handle, body)
+    if frame_type == FrameType.CARRIED:
+        return Carried(*_decode_carry(message))
+    if frame_type == FrameType.ACKED:
+        return Acked(*_decode_ack(message))
     if frame_type < 0x80:
         raise ProtocolError(ErrorCode.UNKNOWN_TYPE, f"type 0x{frame_type:02x} is the client's")
     return _decode_control(frame_type, message)  # type: ignore[return-value]
@@ -356,7 +437,7 @@ def _decode_control(frame_type: int, message: bytes) -> msgspec.Struct:
         frame: msgspec.Struct = decoder.decode(memoryview(message)[1:])
     except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as e:
         raise ProtocolError(ErrorCode.BAD_FRAME, str(e), _request_of(frame_type, message)) from None
-    for name in ("request", "handle"):
+    for name in ("request", "handle", "instance"):
         if not 0 <= getattr(frame, name, 0) < 1 << 32:
             raise ProtocolError(ErrorCode.BAD_FRAME, f"{name} is an unsigned 32-bit number")
     return frame
@@ -421,6 +502,23 @@ def _decode_signal(message: bytes) -> tuple[int, bytes]:
     if length > limits.SIGNAL_BYTES_MAX or length not in limits.PADDED_SIZES_BYTES:
         raise ProtocolError(ErrorCode.BAD_SIZE, f"{length} is not a padded size for a signal")
     return handle, message[_SIGNAL_HEAD.size :]
+
+
+def _decode_carry(message: bytes) -> tuple[int, int, bytes]:
+    if len(message) < _CARRY_HEAD.size:
+        raise ProtocolError(ErrorCode.BAD_FRAME, "a carried frame ends too early")
+    _, seq, sent_ms = _CARRY_HEAD.unpack_from(message)
+    length = len(message) - _CARRY_HEAD.size
+    if length > limits.SIGNAL_BYTES_MAX or length not in limits.PADDED_SIZES_BYTES:
+        raise ProtocolError(ErrorCode.BAD_SIZE, f"{length} is not a padded size for a carried frame")
+    return seq, sent_ms, message[_CARRY_HEAD.size :]
+
+
+def _decode_ack(message: bytes) -> tuple[int, int, int]:
+    if len(message) != _ACK.size or message[-3:] != bytes(3) or message[9] > 1:
+        raise ProtocolError(ErrorCode.BAD_FRAME, "an acknowledgement has 13 bytes, the last three zero")
+    _, seq, delay_ms, narrow = _ACK.unpack(message)
+    return seq, delay_ms, narrow
 
 
 def _decode_records(message: bytes) -> Records:

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 from . import frames, limits
 from .errors import ErrorCode, ProtocolError
-from .frames import StreamId, Token, TokenHash
+from .frames import BundleId, StreamId, Token, TokenHash
 
 
 @dataclass(frozen=True)
@@ -18,7 +18,7 @@ class Answered:
     """The request succeeded with this frame."""
 
     request: int
-    frame: frames.Created | frames.Opened | frames.Closed | frames.Appended | frames.Pong
+    frame: frames.Created | frames.Opened | frames.Closed | frames.Appended | frames.Pong | frames.Joined
 
 
 @dataclass(frozen=True)
@@ -60,7 +60,16 @@ class SignalArrived:
     body: bytes
 
 
-Event = Answered | RequestRefused | ConnectionRefused | Ready | RecordsArrived | SignalArrived
+Event = (
+    Answered
+    | RequestRefused
+    | ConnectionRefused
+    | Ready
+    | RecordsArrived
+    | SignalArrived
+    | frames.Carried
+    | frames.Acked
+)
 
 
 @dataclass
@@ -131,6 +140,12 @@ class Session:
         """A signal's message; there is no answer."""
         return frames.encode(frames.Signal(self._handle(stream), body))
 
+    def join(self, bundle: BundleId, stream: StreamId | None) -> tuple[int, bytes]:
+        """Make this connection a lane; `stream` is what the bundle speaks for, None where another lane showed it."""
+        handle = 0 if stream is None else self._handle(stream)
+        request = self._request(_Pending(frames.Joined))
+        return request, frames.encode(frames.Join(request, bundle, handle))
+
     def ping(self) -> tuple[int, bytes]:
         """Ask for the server's clock."""
         request = self._request(_Pending(frames.Pong))
@@ -155,6 +170,8 @@ class Session:
             case frames.Signalled(handle, body):
                 stream = self._stream_of(handle)
                 return SignalArrived(stream, body) if stream in self._streams else None
+            case frames.Carried() | frames.Acked():
+                return frame
             case frames.Error():
                 return self._error(frame)
             case _:
@@ -205,7 +222,10 @@ class Session:
             raise ProtocolError(ErrorCode.BAD_FRAME, f"an error for request {frame.request}, which was never made")
         return RequestRefused(frame.request, frame)
 
-    def _answer(self, frame: frames.Created | frames.Opened | frames.Closed | frames.Appended | frames.Pong) -> Event:
+    def _answer(
+        self,
+        frame: frames.Created | frames.Opened | frames.Closed | frames.Appended | frames.Pong | frames.Joined,
+    ) -> Event:
         pending = self._pending.pop(frame.request, None)
         if pending is None or type(frame) is not pending.answer:
             raise ProtocolError(ErrorCode.BAD_FRAME, f"an answer to request {frame.request}, which was never made")

@@ -10,14 +10,18 @@ from dataclasses import dataclass
 from ringthrough.protocol import limits as wire
 from ringthrough.protocol.errors import ErrorCode, ProtocolError
 from ringthrough.protocol.frames import (
+    Ack,
     Append,
     Appended,
+    Carry,
     Close,
     Closed,
     Create,
     Created,
     Error,
     Hello,
+    Join,
+    Joined,
     Open,
     Ping,
     Pong,
@@ -28,7 +32,9 @@ from ringthrough.protocol.frames import (
     decode_client,
     encode,
 )
+from ringthrough.protocol.lanes import LaneId
 
+from .bundle import Bundle
 from .config import Limits
 from .hub import Hub, Subscription
 from .log import Event, log, log_unexpected
@@ -71,6 +77,7 @@ class Connection:
 
     __slots__ = (
         "_address",
+        "_bundle",
         "_by_stream",
         "_bytes",
         "_close",
@@ -108,6 +115,7 @@ class Connection:
         self._control: deque[Create | Open | Close] | None = None  # 760 bytes that an idle connection saves
         self._worker: asyncio.Task[None] | None = None
         self._next_handle = 1
+        self._bundle: tuple[Bundle, LaneId] | None = None
         self._in_flight = 0
         self._greeted = False
         self.closed = False
@@ -130,10 +138,18 @@ class Connection:
             self._hello(frame)
         elif isinstance(frame, Signal):
             self._signal(frame)
+        elif isinstance(frame, Carry):
+            self._carry(frame)
+        elif isinstance(frame, Ack):
+            if self._bundle is not None:
+                bundle, lane = self._bundle
+                bundle.acked(lane, frame)
         elif isinstance(frame, Append):
             self._append(frame)
         elif isinstance(frame, Ping):
             self._send(Pong(frame.request, self._now_ms()))
+        elif isinstance(frame, Join):
+            self._join(frame)
         elif isinstance(frame, Hello):
             self._error(0, ErrorCode.BAD_FRAME, "HELLO comes once")
         elif self._in_flight >= self._shared.limits.requests_in_flight_max:
@@ -152,6 +168,7 @@ class Connection:
     def shut(self) -> None:
         """The connection ended: forget everything. Appends under way still settle, and reach the others."""
         self.closed = True
+        self._leave()
         if self._worker is not None:
             self._worker.cancel()
         for subscription in self._subscriptions.values():
@@ -343,3 +360,41 @@ class Connection:
             self._refuse(0, Refused(ErrorCode.RATE_LIMITED, retry_after_ms=wait_ms))
             return
         self._shared.hub.signal(subscription, frame.body)
+
+    # Lanes
+
+    def _join(self, frame: Join) -> None:
+        """At once, so that frames may follow in the same breath."""
+        shown = self._subscriptions.get(frame.handle)
+        wait_ms = self._opens.take(self._loop.time())
+        try:
+            if wait_ms:
+                raise Refused(ErrorCode.RATE_LIMITED, retry_after_ms=wait_ms)
+            if frame.handle and shown is None:
+                raise Refused(ErrorCode.BAD_HANDLE)
+            bundle = self._shared.hub.bundle(frame.bundle, shown)
+        except Refused as e:
+            self._refuse(frame.request, e)
+            return
+        if self._bundle is None or self._bundle[0] is not bundle:
+            self._leave()
+            self._bundle = bundle, bundle.join(self)
+        self._send(Joined(frame.request, bundle.instance))
+
+    def _leave(self) -> None:
+        if self._bundle is not None:
+            bundle, lane = self._bundle
+            self._bundle = None
+            bundle.leave(lane)
+
+    def _carry(self, frame: Carry) -> None:
+        if self._bundle is None:
+            self._refuse(0, Refused(ErrorCode.FORBIDDEN))
+            return
+        now_s = self._loop.time()
+        wait_ms = self._signals.take(now_s) or self._bytes.take(now_s, len(frame.body))
+        if wait_ms:
+            self._refuse(0, Refused(ErrorCode.RATE_LIMITED, retry_after_ms=wait_ms))
+            return
+        bundle, lane = self._bundle
+        bundle.carried(lane, frame)

@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
+import secrets
 from bisect import bisect_right
 from collections.abc import Sequence
 from enum import Enum
@@ -31,6 +32,7 @@ from ringthrough.protocol.frames import (
     signalled_header,
 )
 
+from .bundle import Bundle
 from .config import Limits
 from .log import log_unexpected
 from .outlet import Outlet, Stalled
@@ -41,6 +43,8 @@ PAGE_BYTES = 128 * 1024
 FRAME_BYTES = limits.APPEND_BYTES_MAX
 RETRY_S = 0.5
 BEHIND_MS = 500
+BUNDLES_PER_STREAM_MAX = 64
+"""Each gets a copy of every frame of a call."""
 
 
 class Delivery(Enum):
@@ -63,7 +67,19 @@ class Subscriber(Protocol):
 class ActiveStream:
     """A stream with subscribers, or with work under way."""
 
-    __slots__ = ("commits", "deposits", "epoch", "head", "kind", "pins", "records", "sid", "stream", "subscriptions")
+    __slots__ = (
+        "bundles",
+        "commits",
+        "deposits",
+        "epoch",
+        "head",
+        "kind",
+        "pins",
+        "records",
+        "sid",
+        "stream",
+        "subscriptions",
+    )
 
     def __init__(self, stream: bytes, limits: Limits, now_s: float) -> None:
         self.stream = stream
@@ -74,6 +90,8 @@ class ActiveStream:
         self.commits: dict[int, int] = {}
         """Seq of the commit that retired each epoch, as far as seen here."""
         self.subscriptions: dict[Subscription, None] = {}
+        self.bundles: dict[Bundle, None] | None = None
+        """The lanes of those who are in a call; None without any, which spares 64 bytes of each idle stream."""
         self.pins = 0
         self.records = Bucket(limits.stream_records, now_s)
         self.deposits = Bucket(limits.inbox_deposits, now_s)
@@ -82,7 +100,7 @@ class ActiveStream:
 class Subscription:
     """One stream open on one connection. `epoch` is None for an inbox opened without its token."""
 
-    __slots__ = ("active", "delivery", "epoch", "handle", "lane", "next_seq", "owner", "pump", "rights")
+    __slots__ = ("active", "bundle", "delivery", "epoch", "handle", "lane", "next_seq", "owner", "pump", "rights")
 
     def __init__(self, owner: Subscriber, handle: int, active: ActiveStream) -> None:
         self.owner = owner
@@ -91,6 +109,7 @@ class Subscription:
         self.rights = Right(0)
         self.epoch: int | None = None
         self.lane = Lane()
+        self.bundle: Bundle | None = None
         self.next_seq = 0
         self.delivery = Delivery.NONE
         self.pump: asyncio.Task[None] | None = None
@@ -104,6 +123,8 @@ class Hub:
         self._limits = limits
         self._loop = asyncio.get_running_loop()
         self._streams: dict[bytes, ActiveStream] = {}
+        self._bundles: dict[bytes, tuple[Bundle, ActiveStream]] = {}
+        self._instances = secrets.randbits(31)
         self._bytes_under_way = 0
         store.listen(self._settled)
 
@@ -176,6 +197,7 @@ class Hub:
         subscription.rights = _rights(opening, read_to)
         subscription.epoch = opening.capability_epoch
         subscription.lane = Lane()
+        self._follow_epoch(subscription)
         head = active.head if opening.capability_epoch is not None else 0
         if Right.READ in subscription.rights and not had_read:
             subscription.next_seq = min(max(1, frame.from_seq), head + 1)
@@ -304,6 +326,7 @@ class Hub:
             committer.rights = Right.READ | Right.APPEND
             if committer.active.kind is StreamKind.CONVERSATION:
                 committer.rights |= Right.SIGNAL
+            self._follow_epoch(committer)
 
     def _fan_out(self, active: ActiveStream, jobs: Sequence[AppendJob]) -> None:
         first_seq = jobs[0].first_seq
@@ -340,6 +363,70 @@ class Hub:
         for subscription in sender.active.subscriptions:
             if subscription is not sender and Right.SIGNAL in subscription.rights:
                 subscription.owner.outlet.signal(signalled_header(subscription.handle), body)
+
+    # Lanes
+
+    def bundle(self, bundle_id: bytes, shown: Subscription | None) -> Bundle:
+        """The bundle of this id. `shown` makes it, and lets it speak in the epoch of the subscription's capability.
+
+        Raises:
+            Refused: `forbidden` for a bundle of another stream, an unknown one, or a subscription that may not
+                signal; `too_many` lanes, or bundles of one stream.
+        """
+        bundle, active = self._bundles.get(bundle_id, (None, None))
+        if shown is not None:
+            if Right.SIGNAL not in shown.rights or shown.epoch is None or active not in (None, shown.active):
+                raise Refused(ErrorCode.FORBIDDEN)
+            if bundle is None:
+                if len(shown.active.bundles or ()) >= BUNDLES_PER_STREAM_MAX:
+                    raise Refused(ErrorCode.TOO_MANY)
+                bundle = self._make_bundle(bundle_id, shown.active, shown.epoch)
+            shown.bundle = bundle
+            self._follow_epoch(shown)
+        elif bundle is None:
+            raise Refused(ErrorCode.FORBIDDEN)
+        if len(bundle) >= limits.LANES_PER_BUNDLE_MAX:
+            raise Refused(ErrorCode.TOO_MANY)
+        return bundle
+
+    def _make_bundle(self, bundle_id: bytes, active: ActiveStream, epoch: int) -> Bundle:
+        self._instances += 1
+
+        def carry(sender: Bundle, body: bytes) -> bool:
+            return _carry(active, sender, body)
+
+        def forget(gone: Bundle) -> None:
+            gone.close()
+            del self._bundles[bundle_id]
+            if active.bundles is not None:
+                active.bundles.pop(gone, None)
+            self._unpin(active)
+
+        bundle = Bundle(self._instances, epoch, carry, forget)
+        self._bundles[bundle_id] = bundle, active
+        active.bundles = active.bundles or {}
+        active.bundles[bundle] = None
+        active.pins += 1
+        return bundle
+
+    def _follow_epoch(self, subscription: Subscription) -> None:
+        if subscription.bundle is not None and subscription.epoch is not None and Right.SIGNAL in subscription.rights:
+            subscription.bundle.epoch = max(subscription.bundle.epoch, subscription.epoch)
+
+
+def _carry(active: ActiveStream, sender: Bundle, body: bytes) -> bool:
+    """A call's frame to everybody else who may hear it now; whether somebody's way is narrow."""
+    if sender.epoch != active.epoch:
+        return False
+    is_narrow = False
+    for bundle in active.bundles or ():
+        if bundle is not sender and bundle.epoch == active.epoch:
+            bundle.send(body)
+            is_narrow = is_narrow or bundle.is_lean
+    for subscription in active.subscriptions:
+        if subscription.bundle is None and Right.SIGNAL in subscription.rights:
+            subscription.owner.outlet.signal(signalled_header(subscription.handle), body)
+    return is_narrow
 
 
 def _rights(opening: Opening, read_to: int | None) -> Right:

@@ -80,7 +80,7 @@ class Outlet:
 
     @property
     def congested(self) -> bool:
-        return self._unsent_bytes() > RECORDS_AHEAD_BYTES
+        return self.unsent_bytes > RECORDS_AHEAD_BYTES
 
     def send(self, message: bytes) -> None:
         """One message, in this turn of the loop."""
@@ -101,7 +101,9 @@ class Outlet:
         self._collected += parts
         self._collected_bytes += sum(map(len, parts))
 
-    def _unsent_bytes(self) -> int:
+    @property
+    def unsent_bytes(self) -> int:
+        """What waits here for the kernel to take it."""
         return self._transport.get_write_buffer_size() + self._collected_bytes
 
     def send_shared(self, head: bytes, body: bytes) -> None:
@@ -114,7 +116,7 @@ class Outlet:
         if self._transport.is_closing():
             return
         message = b"".join((websocket_header(len(head) + len(body)), head, body))
-        if not self._signals and self._unsent_bytes() <= SIGNALS_AHEAD_BYTES:
+        if not self._signals and self.unsent_bytes <= SIGNALS_AHEAD_BYTES:
             self._write(message)
             return
         if self._signals is None:
@@ -136,7 +138,7 @@ class Outlet:
                 oldest_s = self._loop.time() - SIGNAL_AGE_S_MAX
                 while signals and signals[0][0] < oldest_s:
                     self._drop_oldest(signals)
-                while signals and self._unsent_bytes() <= SIGNALS_AHEAD_BYTES and not self.closing:
+                while signals and self.unsent_bytes <= SIGNALS_AHEAD_BYTES and not self.closing:
                     _, message = signals.popleft()
                     self._signals_bytes -= len(message)
                     self._write(message)
@@ -150,11 +152,11 @@ class Outlet:
         Raises:
             Stalled: it is closing, or took nothing for the stall timeout and was cut.
         """
-        size = self._unsent_bytes()
+        size = self.unsent_bytes
         since_s = self._loop.time()
         while size > DRAINED_BYTES and not self.closing:
             await asyncio.sleep(POLL_S)
-            now_size = self._unsent_bytes()
+            now_size = self.unsent_bytes
             if now_size != size:
                 size, since_s = now_size, self._loop.time()
             elif self._loop.time() - since_s > self._stall_s:

@@ -1,0 +1,260 @@
+"""How many copies, lanes and re-sends a hop needs, from what its answers tell (docs/spec/lanes.md section 5).
+
+Two signals that must not be mixed up. **Misses**: a copy not acknowledged within a round trip and a quarter was held
+up by loss; against loss helps redundancy. **Queueing**: the smallest one-way delay of all lanes over the last second,
+less the smallest of the last half minute; loss delays some copies and never all, a full pipe delays every one.
+Against a full pipe redundancy is poison.
+
+Pure: times are milliseconds of one monotonic clock.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from dataclasses import dataclass
+from enum import IntEnum
+
+UINT32_MAX = 0xFFFF_FFFF
+
+
+class Level(IntEnum):
+    """How much redundancy the hop gets."""
+
+    LEAN = 0
+    NORMAL = 1
+    BOOST = 2
+    HEAVY = 3
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """`copies` of each frame at once, up to `resends` more when answers are late; `lanes` are worth having."""
+
+    copies: int
+    resends: int
+    lanes: int
+
+
+PLANS = {
+    Level.LEAN: Plan(copies=1, resends=1, lanes=2),
+    Level.NORMAL: Plan(copies=1, resends=2, lanes=2),
+    Level.BOOST: Plan(copies=2, resends=2, lanes=4),
+    Level.HEAVY: Plan(copies=3, resends=2, lanes=6),
+}
+
+ROUND_TRIP_MS_UNKNOWN = 200.0
+ROUND_TRIP_WINDOW_MS = 2000
+MISS_WINDOW_MS = 4000
+MISS_SAMPLES_MIN = 20
+BOOST_ABOVE, BOOST_BELOW = 0.06, 0.03
+HEAVY_ABOVE, HEAVY_BELOW = 0.33, 0.22
+"""Shares of missed copies at which a level is entered and left."""
+CALM_MS = 10_000
+"""How long the share must be below before a level is left."""
+
+DELAY_WINDOW_MS = 600
+BASE_WINDOW_MS = 30_000
+QUEUEING_MS = 40.0
+QUEUEING_MS_SEVERE = 150.0
+QUEUEING_MS_OVER = 20.0
+QUEUED_MS_MAX = 400
+"""What may wait in the pipe. More would be heard too late."""
+SUSTAINED_MS = 500
+SUSTAINED_MS_SEVERE = 300
+DRAIN_MS = 1_000
+"""After a step down, what made the queue is still in it: the next step waits for so long."""
+CLEAR_MS = 15.0
+"""Only below this much queueing do late answers tell of loss."""
+HOLD_MS_MIN, HOLD_MS_MAX = 6_000, 96_000
+"""A level left because of queueing is not tried again for so long; doubled each time it happens again."""
+SETTLED_MS = 3_000
+"""A lean hop whose delay neither falls nor grows for so long has a new ordinary delay: the way changed."""
+SETTLED_SPREAD_MS = 15.0
+NARROW_HEARD_MS = 2_000
+
+
+class WindowMinimum:
+    """The smallest of the values of the last `span_ms`."""
+
+    def __init__(self, span_ms: float) -> None:
+        self._span_ms = span_ms
+        self._rising: deque[tuple[float, float]] = deque()
+
+    def add(self, value: float, now_ms: float) -> None:
+        """Take one value."""
+        while self._rising and self._rising[-1][1] >= value:
+            self._rising.pop()
+        self._rising.append((now_ms, value))
+
+    def minimum(self, now_ms: float) -> float | None:
+        """None when the span holds no value."""
+        while self._rising and now_ms - self._rising[0][0] > self._span_ms:
+            self._rising.popleft()
+        return self._rising[0][1] if self._rising else None
+
+    def clear(self) -> None:
+        """Forget all values."""
+        self._rising.clear()
+
+
+class Controller:
+    """The level of one hop in one direction."""
+
+    def __init__(self) -> None:
+        self.level = Level.NORMAL
+        self.round_trip_ms = ROUND_TRIP_MS_UNKNOWN
+        self._round_trips = WindowMinimum(ROUND_TRIP_WINDOW_MS)
+        self._round_trips_base = WindowMinimum(BASE_WINDOW_MS)
+        self._delays = WindowMinimum(DELAY_WINDOW_MS)
+        self._base = WindowMinimum(BASE_WINDOW_MS)
+        self._delay_zero: int | None = None
+        self._outcomes: deque[tuple[float, bool]] = deque()
+        self._missed = 0
+        self._busy_ms = float("-inf")
+        """When the share of misses was last too high for a lower level."""
+        self._queueing_since_ms: float | None = None
+        self._severe_since_ms: float | None = None
+        self._drained_ms = float("-inf")
+        self._holds: dict[Level, tuple[float, float]] = {}
+        """Until when each level is not to be entered, and for how long that was."""
+        self._settling: tuple[float, float] | None = None
+        self._narrow_heard_ms = float("-inf")
+
+    @property
+    def plan(self) -> Plan:
+        """What the level means."""
+        return PLANS[self.level]
+
+    def resends(self, now_ms: float) -> int:
+        """How often a frame may go again. Not once a queue builds: then answers are late, and frames not lost."""
+        return self.plan.resends if self.queueing_ms(now_ms) < CLEAR_MS else 0
+
+    def queued_ms_max(self, now_ms: float) -> float:
+        """How long a lane may leave a copy unanswered and still be given another."""
+        base_ms = self._round_trips_base.minimum(now_ms)
+        return QUEUED_MS_MAX + (ROUND_TRIP_MS_UNKNOWN if base_ms is None else base_ms)
+
+    @property
+    def resend_after_ms(self) -> float:
+        """How long an answer may take. The smallest recent round trip: when all of them grow, so does this."""
+        return 1.25 * self.round_trip_ms + 15
+
+    def is_narrow(self, now_ms: float) -> bool:
+        """Whether less sound should be sent: this hop is lean, or one behind it said so lately."""
+        return self.level is Level.LEAN or now_ms - self._narrow_heard_ms < NARROW_HEARD_MS
+
+    def queueing_ms(self, now_ms: float) -> float:
+        """By how much even the fastest copy of the last second was slower than the way can be."""
+        recent, base = self._delays.minimum(now_ms), self._base.minimum(now_ms)
+        return 0.0 if recent is None or base is None else recent - base
+
+    def miss_share(self, now_ms: float) -> float:
+        """Share of copies that were not answered in time, of the last seconds; 0 while there are too few."""
+        while self._outcomes and now_ms - self._outcomes[0][0] > MISS_WINDOW_MS:
+            self._missed -= self._outcomes.popleft()[1]
+        return self._missed / len(self._outcomes) if len(self._outcomes) >= MISS_SAMPLES_MIN else 0.0
+
+    def arrived(self, now_ms: float) -> None:
+        """A copy was answered in time."""
+        if self.queueing_ms(now_ms) < CLEAR_MS:
+            self._outcomes.append((now_ms, False))
+
+    def missed(self, now_ms: float) -> None:
+        """A copy was not. While the pipe is full, that says nothing about loss."""
+        if self.queueing_ms(now_ms) < CLEAR_MS:
+            self._outcomes.append((now_ms, True))
+            self._missed += 1
+
+    def measured(self, round_trip_ms: float, delay_ms: int, now_ms: float) -> None:
+        """A round trip, and the one-way delay of the same copy (modulo 2^32, from any zero)."""
+        self._round_trips.add(round_trip_ms, now_ms)
+        self._round_trips_base.add(round_trip_ms, now_ms)
+        self.round_trip_ms = self._round_trips.minimum(now_ms) or round_trip_ms
+        if self._delay_zero is None:
+            self._delay_zero = delay_ms
+        relative = (delay_ms - self._delay_zero + UINT32_MAX // 2) % (UINT32_MAX + 1) - UINT32_MAX // 2
+        self._delays.add(relative, now_ms)
+        self._base.add(relative, now_ms)
+
+    def heard(self, is_narrow: bool, now_ms: float) -> None:
+        """What an answer said about the hops behind."""
+        if is_narrow:
+            self._narrow_heard_ms = now_ms
+
+    def update(self, now_ms: float) -> None:
+        """Judge anew; called before each frame."""
+        queueing_ms = self.queueing_ms(now_ms)
+        self._note_queueing(queueing_ms, now_ms)
+        if self._is_sustained(now_ms):
+            self._step_down(now_ms)
+        elif self.level is Level.LEAN:
+            self._leave_lean(queueing_ms, now_ms)
+        else:
+            self._follow_misses(queueing_ms, now_ms)
+
+    def _note_queueing(self, queueing_ms: float, now_ms: float) -> None:
+        if queueing_ms < QUEUEING_MS:
+            self._queueing_since_ms = None
+        elif self._queueing_since_ms is None:
+            self._queueing_since_ms = now_ms
+        if queueing_ms < QUEUEING_MS_SEVERE:
+            self._severe_since_ms = None
+        elif self._severe_since_ms is None:
+            self._severe_since_ms = now_ms
+
+    def _is_sustained(self, now_ms: float) -> bool:
+        if self.level is Level.LEAN or self._queueing_since_ms is None or now_ms < self._drained_ms:
+            return False
+        severe = self._severe_since_ms is not None and now_ms - self._severe_since_ms >= SUSTAINED_MS_SEVERE
+        return severe or now_ms - self._queueing_since_ms >= SUSTAINED_MS
+
+    def _step_down(self, now_ms: float) -> None:
+        for level in Level:
+            if level >= self.level:
+                _, hold_ms = self._holds.get(level, (0.0, HOLD_MS_MIN / 2))
+                hold_ms = min(2 * hold_ms, HOLD_MS_MAX)
+                self._holds[level] = (now_ms + hold_ms, hold_ms)
+        self._enter(Level.NORMAL if self.level > Level.NORMAL else Level.LEAN, now_ms)
+        self._drained_ms = now_ms + DRAIN_MS
+        self._settling = None
+
+    def _enter(self, level: Level, now_ms: float) -> None:
+        self.level = level
+        self._busy_ms = now_ms
+        # Copies of the other level say little about this one.
+        self._outcomes.clear()
+        self._missed = 0
+
+    def _may_enter(self, level: Level, now_ms: float) -> bool:
+        return now_ms >= self._holds.get(level, (now_ms, 0.0))[0]
+
+    def _leave_lean(self, queueing_ms: float, now_ms: float) -> None:
+        if queueing_ms <= QUEUEING_MS_OVER:
+            lossy = self.miss_share(now_ms) > HEAVY_ABOVE
+            if lossy or self._may_enter(Level.NORMAL, now_ms):
+                self._enter(Level.NORMAL, now_ms)
+            return
+        if queueing_ms < QUEUEING_MS:
+            return
+        if self._settling is None or abs(queueing_ms - self._settling[1]) > SETTLED_SPREAD_MS:
+            self._settling = (now_ms, queueing_ms)
+        elif now_ms - self._settling[0] >= SETTLED_MS:
+            self._base.clear()
+            self._settling = None
+
+    def _follow_misses(self, queueing_ms: float, now_ms: float) -> None:
+        share = self.miss_share(now_ms)
+        wanted, kept = Level.NORMAL, Level.NORMAL
+        for level, above, below in (
+            (Level.BOOST, BOOST_ABOVE, BOOST_BELOW),
+            (Level.HEAVY, HEAVY_ABOVE, HEAVY_BELOW),
+        ):
+            wanted = level if share > above else wanted
+            kept = level if share > below else kept
+        if kept >= self.level:
+            self._busy_ms = now_ms
+        above = Level(min(self.level + 1, Level.HEAVY))
+        if wanted > self.level and self._may_enter(above, now_ms) and queueing_ms < CLEAR_MS:
+            self._enter(above, now_ms)
+        elif self.level > Level.NORMAL and now_ms - self._busy_ms > CALM_MS:
+            self._enter(Level(self.level - 1), now_ms)

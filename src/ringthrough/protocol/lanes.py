@@ -1,0 +1,249 @@
+"""Several connections as one way for sealed frames: what goes on which lane, what goes again (docs/spec/lanes.md).
+
+One hop, one direction: `LaneSender` at the one end, `LaneReceiver` at the other. Both ends of a connection run both.
+Sans-IO: lanes are numbers, times are milliseconds of one monotonic clock, and every method returns what to transmit.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import NewType
+
+from .lane_control import UINT32_MAX, Controller, Level
+
+LaneId = NewType("LaneId", int)
+
+FRAME_LIFETIME_MS = 1000
+"""A frame this old is forgotten: nobody would play it."""
+UNANSWERED_MAX = 8
+"""Frames that a lane may take before its first answer."""
+STALL_MS_MIN = 1000
+"""A lane that has answered nothing for at least this long, while another one did, is stalled."""
+STALL_ROUND_TRIPS = 4
+WINDOW_FRAMES = 1024
+"""How far behind the newest frame a receiver still tells a copy from a frame."""
+
+
+@dataclass(frozen=True, slots=True)
+class Transmission:
+    """One frame to put on one lane now. `sent_ms`: the sender's clock, modulo 2^32."""
+
+    lane: LaneId
+    seq: int
+    sent_ms: int
+    body: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Ack:
+    """All that was sent on this lane up to the copy of `seq` has arrived. `delay_ms`: the receiver's clock less
+    `sent_ms`, modulo 2^32: only differences mean something. `is_narrow`: a hop further on has no room."""
+
+    seq: int
+    delay_ms: int
+    is_narrow: bool = False
+
+
+@dataclass(slots=True)
+class _Copy:
+    seq: int
+    sent_ms: float
+    is_judged: bool
+    """Whether it was counted. One that was put behind another on its lane is not: it waits for that one's loss."""
+
+
+@dataclass(slots=True)
+class _Frame:
+    seq: int
+    body: bytes
+    sent_ms: float
+    due_ms: float
+    resends: int = 0
+    lanes: list[LaneId] = field(default_factory=list)
+
+
+@dataclass(slots=True)
+class _Lane:
+    opened_ms: float
+    copies: deque[_Copy] = field(default_factory=deque)
+    """Under way, in the order in which they were sent: a connection keeps that order."""
+    acked_ms: float | None = None
+
+    def waited_ms(self, now_ms: float) -> float:
+        return now_ms - self.copies[0].sent_ms if self.copies else 0.0
+
+
+class LaneSender:
+    """One direction of one hop. `is_writable` tells whether a lane takes bytes without queueing them."""
+
+    def __init__(self, controller: Controller, is_writable: Callable[[LaneId], bool]) -> None:
+        self.controller = controller
+        self._is_writable = is_writable
+        self._lanes: dict[LaneId, _Lane] = {}
+        self._frames: dict[int, _Frame] = {}
+        self._next_seq = 0
+        self._acked_ms = float("-inf")
+        self.copies_sent = 0
+        self.frames_dropped = 0
+
+    @property
+    def lanes(self) -> list[LaneId]:
+        """The open lanes, the one opened first in front."""
+        return list(self._lanes)
+
+    @property
+    def due_ms(self) -> float | None:
+        """When `tick` is to be called next; None while nothing is under way."""
+        return min((frame.due_ms for frame in self._frames.values()), default=None)
+
+    def open(self, lane: LaneId, now_ms: float) -> None:
+        """The lane takes frames from now on."""
+        self._lanes[lane] = _Lane(now_ms)
+
+    def close(self, lane: LaneId, now_ms: float) -> list[Transmission]:
+        """The lane is gone; what was under way on it alone goes out again at once."""
+        gone = self._lanes.pop(lane, None)
+        out: list[Transmission] = []
+        for copy in gone.copies if gone is not None else ():
+            frame = self._frames.get(copy.seq)
+            if frame is not None and not any(other in self._lanes for other in frame.lanes):
+                out += self._transmit(frame, 1, now_ms)
+        return out
+
+    def send(self, body: bytes, now_ms: float) -> list[Transmission]:
+        """Copies of a new frame; none when no lane can take it now: it is dropped, for it would come too late."""
+        self._forget_old(now_ms)
+        self.controller.update(now_ms)
+        plan = self.controller.plan
+        frame = _Frame(self._next_seq, body, now_ms, now_ms + self.controller.resend_after_ms)
+        out = self._transmit(frame, plan.copies, now_ms)
+        if not out:
+            self.frames_dropped += 1
+            return out
+        self._next_seq = (self._next_seq + 1) & UINT32_MAX
+        self._frames[frame.seq] = frame
+        return out
+
+    def acked(self, lane: LaneId, ack: Ack, now_ms: float) -> None:
+        """An answer on `lane`. One about nothing that is under way there is passed over."""
+        state = self._lanes.get(lane)
+        if state is None or not any(copy.seq == ack.seq for copy in state.copies):
+            return
+        self._acked_ms = state.acked_ms = now_ms
+        while state.copies:
+            copy = state.copies.popleft()
+            self._frames.pop(copy.seq, None)
+            if not copy.is_judged:
+                self.controller.arrived(now_ms)
+            if copy.seq == ack.seq:
+                self.controller.measured(now_ms - copy.sent_ms, ack.delay_ms, now_ms)
+                break
+        self.controller.heard(ack.is_narrow, now_ms)
+
+    def tick(self, now_ms: float) -> list[Transmission]:
+        """What is due again: frames not acknowledged in time, on lanes that have not carried them yet."""
+        self._forget_old(now_ms)
+        limit_ms = self.controller.resend_after_ms
+        for lane in self._lanes.values():
+            for copy in lane.copies:
+                if not copy.is_judged and now_ms - copy.sent_ms >= limit_ms:
+                    copy.is_judged = True
+                    self.controller.missed(now_ms)
+        resends = self.controller.resends(now_ms)
+        out: list[Transmission] = []
+        for frame in self._frames.values():
+            if frame.due_ms > now_ms:
+                continue
+            frame.due_ms = now_ms + limit_ms
+            if frame.resends < resends:
+                frame.resends += 1
+                out += self._transmit(frame, 1, now_ms)
+        return out
+
+    def stalled(self, now_ms: float) -> list[LaneId]:
+        """Lanes on which nothing arrives any more."""
+        patience_ms = max(STALL_MS_MIN, STALL_ROUND_TRIPS * self.controller.round_trip_ms)
+        return [lane for lane, state in self._lanes.items() if state.waited_ms(now_ms) > patience_ms]
+
+    def is_silent(self, now_ms: float, patience_ms: float) -> bool:
+        """Whether frames are under way and no lane has answered anything for `patience_ms`."""
+        waits = [state.waited_ms(now_ms) for state in self._lanes.values()]
+        return max(waits, default=0.0) > patience_ms and now_ms - self._acked_ms > patience_ms
+
+    def _transmit(self, frame: _Frame, copies: int, now_ms: float) -> list[Transmission]:
+        out: list[Transmission] = []
+        for _ in range(copies):
+            lane = self._pick(frame, now_ms)
+            if lane is None:
+                break
+            frame.lanes.append(lane)
+            under_way = self._lanes[lane].copies
+            under_way.append(_Copy(frame.seq, now_ms, is_judged=bool(under_way)))
+            self.copies_sent += 1
+            out.append(Transmission(lane, frame.seq, int(now_ms) & UINT32_MAX, frame.body))
+        return out
+
+    def _pick(self, frame: _Frame, now_ms: float) -> LaneId | None:
+        """An idle lane, else one that is not late yet, else the one with the least under way."""
+        limit_ms = self.controller.resend_after_ms
+        best: tuple[int, int] | None = None
+        chosen: LaneId | None = None
+        tried = 0
+        for lane, state in self._lanes.items():
+            if not self._takes(lane, state, now_ms):
+                continue
+            tried += 1
+            if self.controller.level is Level.LEAN and tried > 1 and not frame.lanes:
+                break
+            if lane in frame.lanes:
+                continue
+            rank = (0 if not state.copies else 1 if state.waited_ms(now_ms) <= limit_ms else 2, len(state.copies))
+            if best is None or rank < best:
+                best, chosen = rank, lane
+        return chosen
+
+    def _takes(self, lane: LaneId, state: _Lane, now_ms: float) -> bool:
+        if not self._is_writable(lane):
+            return False
+        if state.acked_ms is None:
+            return len(state.copies) < UNANSWERED_MAX
+        return state.waited_ms(now_ms) <= self.controller.queued_ms_max(now_ms)
+
+    def _forget_old(self, now_ms: float) -> None:
+        for seq, frame in list(self._frames.items()):
+            if now_ms - frame.sent_ms <= FRAME_LIFETIME_MS:
+                break
+            del self._frames[seq]
+
+
+class LaneReceiver:
+    """The other end: tells frames from copies, and answers each."""
+
+    def __init__(self) -> None:
+        self._newest: int | None = None
+        self._seen: set[int] = set()
+
+    def arrived(self, seq: int, sent_ms: int, now_ms: float, is_narrow: bool = False) -> tuple[bool, Ack]:
+        """Whether the frame is new, and the answer, which goes back on the lane it came on."""
+        return self._is_new(seq), Ack(seq, (int(now_ms) - sent_ms) & UINT32_MAX, is_narrow)
+
+    def _is_new(self, seq: int) -> bool:
+        if self._newest is None:
+            self._newest = seq
+            self._seen.add(seq)
+            return True
+        ahead = (seq - self._newest) & UINT32_MAX
+        if ahead and ahead <= UINT32_MAX // 2:
+            self._newest = seq
+            if ahead >= WINDOW_FRAMES:
+                self._seen.clear()
+            elif len(self._seen) > 2 * WINDOW_FRAMES:
+                self._seen = {s for s in self._seen if (seq - s) & UINT32_MAX < WINDOW_FRAMES}
+        elif (self._newest - seq) & UINT32_MAX >= WINDOW_FRAMES:
+            return False
+        if seq in self._seen:
+            return False
+        self._seen.add(seq)
+        return True

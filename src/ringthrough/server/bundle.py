@@ -1,0 +1,137 @@
+"""The lanes of one device in one stream: several connections that carry the same sealed frames (docs/spec/lanes.md).
+
+Content-blind: bodies are bytes, numbered anew for each hop. A bundle speaks for the stream whose capability one of
+its connections has shown, in the epoch of that capability, and only while that epoch is the stream's
+(CANNOT-SNOOP-AFTER); it outlives the connection that showed it, so that sound goes on while the others carry it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from typing import Protocol
+
+from ringthrough.protocol.frames import Ack, Acked, Carried, Carry, encode
+from ringthrough.protocol.lane_control import Controller, Level
+from ringthrough.protocol.lanes import Ack as LaneAck
+from ringthrough.protocol.lanes import LaneId, LaneReceiver, LaneSender, Transmission
+
+from .outlet import Outlet
+
+LINGER_S = 10.0
+"""How long a bundle without lanes is kept: its device may be on another network in a moment."""
+LANE_UNSENT_BYTES_MAX = 2048
+
+
+class Lane(Protocol):
+    """What a bundle needs of a connection."""
+
+    outlet: Outlet
+
+
+class Bundle:
+    """`carry` takes each new frame on to the others and tells whether one of them has no room for more."""
+
+    __slots__ = (
+        "_carry",
+        "_forget",
+        "_lanes",
+        "_linger",
+        "_loop",
+        "_next_lane",
+        "_receiver",
+        "_sender",
+        "_timer",
+        "_timer_ms",
+        "epoch",
+        "instance",
+        "is_narrow_ahead",
+    )
+
+    def __init__(
+        self, instance: int, epoch: int, carry: Callable[[Bundle, bytes], bool], forget: Callable[[Bundle], None]
+    ) -> None:
+        self.instance = instance
+        self.epoch = epoch
+        self.is_narrow_ahead = False
+        self._carry = carry
+        self._forget = forget
+        self._loop = asyncio.get_running_loop()
+        self._lanes: dict[LaneId, Lane] = {}
+        self._next_lane = 0
+        self._receiver = LaneReceiver()
+        self._sender = LaneSender(Controller(), self._is_writable)
+        self._timer: asyncio.TimerHandle | None = None
+        self._timer_ms = 0.0
+        self._linger: asyncio.TimerHandle | None = None
+
+    def __len__(self) -> int:
+        return len(self._lanes)
+
+    @property
+    def is_lean(self) -> bool:
+        """Whether the way to this device is narrow."""
+        return self._sender.controller.level is Level.LEAN
+
+    def join(self, lane: Lane) -> LaneId:
+        """Another connection; frames go on it from now on."""
+        if self._linger is not None:
+            self._linger.cancel()
+            self._linger = None
+        lane_id = LaneId(self._next_lane)
+        self._next_lane += 1
+        self._lanes[lane_id] = lane
+        self._sender.open(lane_id, self._now_ms())
+        return lane_id
+
+    def leave(self, lane: LaneId) -> None:
+        """The connection ended."""
+        if self._lanes.pop(lane, None) is None:
+            return
+        self._transmit(self._sender.close(lane, self._now_ms()))
+        if not self._lanes:
+            self._linger = self._loop.call_later(LINGER_S, self._forget, self)
+
+    def carried(self, lane: LaneId, frame: Carry) -> None:
+        """A frame or a copy of one has arrived from the device."""
+        is_new, ack = self._receiver.arrived(frame.seq, frame.sent_ms, self._now_ms(), self.is_narrow_ahead)
+        if is_new:
+            self.is_narrow_ahead = self._carry(self, frame.body)
+        self._lanes[lane].outlet.send(encode(Acked(ack.seq, ack.delay_ms, int(ack.is_narrow))))
+
+    def acked(self, lane: LaneId, frame: Ack) -> None:
+        """The device has taken what was sent on this lane."""
+        self._sender.acked(lane, LaneAck(frame.seq, frame.delay_ms, bool(frame.narrow)), self._now_ms())
+
+    def send(self, body: bytes) -> None:
+        """A frame for the device."""
+        self._transmit(self._sender.send(body, self._now_ms()))
+
+    def close(self) -> None:
+        """Stop all timers."""
+        for timer in (self._timer, self._linger):
+            if timer is not None:
+                timer.cancel()
+        self._timer = self._linger = None
+
+    def _transmit(self, transmissions: list[Transmission]) -> None:
+        for t in transmissions:
+            self._lanes[t.lane].outlet.send(encode(Carried(t.seq, t.sent_ms, t.body)))
+        due_ms = self._sender.due_ms
+        if due_ms is None or (self._timer is not None and self._timer_ms <= due_ms):
+            return
+        if self._timer is not None:
+            self._timer.cancel()
+        self._timer_ms = due_ms
+        self._timer = self._loop.call_at(due_ms / 1000, self._tick)
+
+    def _tick(self) -> None:
+        self._timer = None
+        self._transmit(self._sender.tick(self._now_ms()))
+
+    def _is_writable(self, lane: LaneId) -> bool:
+        outlet = self._lanes[lane].outlet
+        return not outlet.closing and outlet.unsent_bytes <= LANE_UNSENT_BYTES_MAX
+
+    def _now_ms(self) -> float:
+        return self._loop.time() * 1000
