@@ -48,6 +48,8 @@ class Call:
         loop = asyncio.get_running_loop()
         self.ended: asyncio.Future[EndReason] = loop.create_future()
         self.stats = MediaStats()
+        self.media: CallMedia | None = None
+        """The sound of the call, once it is answered."""
         self.answered_at_s: float | None = None
         self.source: AudioSource | None = None
         self.sink: AudioSink | None = None
@@ -211,7 +213,7 @@ class CallManager:
         assert call.source is not None, "a call starts with its devices chosen"
         assert call.sink is not None
         media = CallMedia(call.conversation, call.call_id, peer, call.source, call.sink, self._heard)
-        call.stats = media.stats
+        call.media, call.stats = media, media.stats
         call.answered.set()
         self._media = asyncio.create_task(media.run(), name="call media")
         self._media.add_done_callback(self._media_done)

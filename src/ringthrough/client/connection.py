@@ -11,14 +11,16 @@ import functools
 import logging
 import secrets
 import socket
+import ssl
 from collections.abc import Callable, Coroutine, Sequence
 from dataclasses import dataclass, field
+from typing import Protocol
 
 import aiohttp
 
 from ringthrough.protocol import frames, limits, session
 from ringthrough.protocol.errors import ProtocolError
-from ringthrough.protocol.frames import StreamId, Token, TokenHash
+from ringthrough.protocol.frames import BundleId, StreamId, Token, TokenHash
 
 from .errors import Refused, ServerUnreachable
 from .http import ServerHttp
@@ -62,6 +64,19 @@ class Subscription:
     changed: asyncio.Event = field(default_factory=asyncio.Event)
 
 
+class MessageLane(Protocol):
+    """A call that uses this connection as one of its lanes (docs/spec/lanes.md)."""
+
+    def main_opened(self) -> None:
+        """The call's stream has been opened on this connection, for the first time or again."""
+
+    def main_lost(self) -> None:
+        """The connection ended, or is none of the call's lanes."""
+
+    def main_received(self, frame: frames.Joined | frames.Carried | frames.Acked) -> None:
+        """A frame of the call's."""
+
+
 class Connection:
     """Keeps one connection to `http.origin`; call `run` in a task, `aclose` at the end."""
 
@@ -75,6 +90,8 @@ class Connection:
         self._slots = asyncio.Semaphore(REQUESTS_AT_ONCE_MAX)
         self._errands: set[asyncio.Task[None]] = set()
         self._backlog_bytes = 0
+        self._call: tuple[StreamId, MessageLane] | None = None
+        self._joining = 0
         self.connected = asyncio.Event()
         self.down_reason = "not connected yet"
         self.generation = 0
@@ -142,6 +159,44 @@ class Connection:
             return False
         self._send_soon(self._session.signal(stream, body))
         return True
+
+    # -- a call -------------------------------------------------------------------------------------------------
+
+    def attach(self, stream: StreamId, call: MessageLane) -> None:
+        """Be a lane of the call in `stream`, from each time on that the stream is open here."""
+        self._call = stream, call
+        if self._session.is_open(stream):
+            call.main_opened()
+
+    def detach(self, call: MessageLane) -> None:
+        """The call is over."""
+        if self._call is not None and self._call[1] is call:
+            self._call = None
+
+    def join(self, bundle: BundleId, stream: StreamId) -> None:
+        """Ask to be a lane; what is written next follows at once, for the server acts in order."""
+        self._joining, message = self._session.join(bundle, stream)
+        self._send_soon(message)
+
+    def write(self, message: bytes) -> None:
+        """A lane's frame."""
+        self._send_soon(message)
+
+    def unsent_bytes(self) -> int:
+        """What waits in front of the next message."""
+        transport = self._transport()
+        return transport.get_write_buffer_size() if transport is not None else 0
+
+    def end(self) -> None:
+        """Give this connection up and make a new one: nothing comes through it any more."""
+        transport = self._transport()
+        if transport is not None:
+            transport.abort()
+
+    @property
+    def tls(self) -> ssl.SSLContext | bool:
+        """How the server's certificate is checked."""
+        return self._http.tls if self._http.tls is not None else True
 
     # -- subscriptions ------------------------------------------------------------------------------------------
 
@@ -271,6 +326,8 @@ class Connection:
             assert isinstance(answer, frames.Opened)
             if self.generation == connected and not subscription.is_paused:
                 subscription.opened, subscription.token, subscription.refused = answer, token, None
+                if self._call is not None and self._call[0] == subscription.stream:
+                    self._call[1].main_opened()
             subscription.changed.set()
             return
 
@@ -282,8 +339,16 @@ class Connection:
                 subscription = self._subscriptions.get(stream)
                 if subscription is not None and subscription.on_signal is not None:
                     subscription.on_signal(body)
+            case frames.Carried() | frames.Acked() | session.Answered(_, frames.Joined()):
+                frame = event.frame if isinstance(event, session.Answered) else event
+                assert isinstance(frame, frames.Joined | frames.Carried | frames.Acked)
+                if self._call is not None:
+                    self._call[1].main_received(frame)
             case session.Answered(request, frame):
                 self._settle(request, frame)
+            case session.RequestRefused(request, _) if request == self._joining:
+                if self._call is not None:
+                    self._call[1].main_lost()
             case session.RequestRefused(request, error):
                 self._settle(request, Refused(error.code, error.message, error.retry_after_ms, error.detail))
             case session.ConnectionRefused(error) if self._session.ready:
@@ -356,6 +421,9 @@ class Connection:
         self.generation += 1
         self._session = session.Session()
         self._socket = None
+        self._joining = 0
+        if self._call is not None:
+            self._call[1].main_lost()
         waiting, self._waiting = self._waiting, {}
         for future in waiting.values():
             if not future.done():

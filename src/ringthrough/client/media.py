@@ -21,10 +21,12 @@ from ringthrough.e2ee.sframe import (
     open_frame,
     seal_frame,
 )
-from ringthrough.protocol.limits import PADDED_SIZES_BYTES
+from ringthrough.protocol.frames import BundleId
+from ringthrough.protocol.limits import BUNDLE_ID_BYTES, PADDED_SIZES_BYTES
 
 from .conversation import Conversation
 from .errors import NotAMember
+from .lanes import Lanes
 
 log = logging.getLogger(__name__)
 
@@ -157,6 +159,8 @@ class CallMedia:
         self._lost = asyncio.Event()
         self._early: deque[bytes] = deque(maxlen=EARLY_FRAMES_MAX)
         self._timers: list[asyncio.TimerHandle] = []
+        bundle = BundleId(conversation.context.random(BUNDLE_ID_BYTES))
+        self.lanes = Lanes(conversation.connection, conversation.stream, bundle, self._on_signal)
         self._noted_ms = float("-inf")
         self._started_ms = self._now_ms()
         self.stats = MediaStats()
@@ -171,6 +175,7 @@ class CallMedia:
                 tasks.create_task(self._talk(), name="talk")
                 tasks.create_task(self._listen(), name="listen")
                 tasks.create_task(self._watch(), name="watch")
+                tasks.create_task(self.lanes.run(), name="lanes")
         finally:
             for timer in self._timers:
                 timer.cancel()
@@ -197,7 +202,7 @@ class CallMedia:
             return
         # Sealed even when it will be dropped: the counter is the frame's place in time.
         body = SIGNAL_KIND_MEDIA + seal_frame(self._sender, packet, FRAME_BODY_BYTES)
-        if self._conversation.connection.signal(self._conversation.stream, body):
+        if self.lanes.send(body):
             self.stats.sent += 1
         else:
             self.stats.dropped_at_sender += 1

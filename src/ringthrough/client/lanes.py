@@ -1,0 +1,280 @@
+"""The connections of one call: the message connection first, further ones as the plan wants them.
+
+All rules are in `ringthrough.protocol`: what goes on which lane (`lanes`), how much redundancy (`lane_control`), when
+to open and leave connections (`lane_plan`). Here are only the sockets and timers.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+import socket
+from collections.abc import Callable, Coroutine
+from typing import Protocol
+
+import aiohttp
+
+from ringthrough.protocol import frames, limits, session
+from ringthrough.protocol.errors import ProtocolError
+from ringthrough.protocol.frames import BundleId, StreamId
+from ringthrough.protocol.lane_control import Controller, Level
+from ringthrough.protocol.lane_plan import LanePlan
+from ringthrough.protocol.lanes import Ack, LaneId, LaneReceiver, LaneSender, Transmission
+
+from .connection import HEARTBEAT_S, Connection
+
+log = logging.getLogger(__name__)
+
+UNSENT_BYTES_MAX = 2048
+DIAL_TIMEOUT_S = 10.0
+PLAN_S = 0.1
+SILENCE_MS = 800.0
+"""When no lane has answered anything for so long, the network under all of them is in doubt."""
+MESSAGE_OVERHEAD_BYTES = 26
+"""WebSocket header and TLS record of a message."""
+
+
+class _Socket(Protocol):
+    """One lane's connection."""
+
+    def write(self, message: bytes) -> None:
+        """Send soon."""
+
+    def unsent_bytes(self) -> int:
+        """What the kernel has not taken yet."""
+
+    def end(self) -> None:
+        """Close it; its end is reported as any other."""
+
+
+class Lanes:
+    """Sends and receives the sealed frames of one call. `on_body` is called once for each frame that arrives."""
+
+    def __init__(
+        self, connection: Connection, stream: StreamId, bundle: BundleId, on_body: Callable[[bytes], None]
+    ) -> None:
+        self._connection = connection
+        self._stream = stream
+        self._bundle = bundle
+        self.on_body = on_body
+        self._loop = asyncio.get_running_loop()
+        self._sockets: dict[LaneId, _Socket] = {}
+        self._main: LaneId | None = None
+        self._next_lane = 0
+        self._instance: int | None = None
+        self._receiver = LaneReceiver()
+        self.sender = LaneSender(Controller(), self._is_writable)
+        self.plan = LanePlan(self._now_ms())
+        self._timer: asyncio.TimerHandle | None = None
+        self._tasks: set[asyncio.Task[None]] = set()
+
+    @property
+    def level(self) -> Level:
+        """How much redundancy the way to the server gets."""
+        return self.sender.controller.level
+
+    @property
+    def is_narrow(self) -> bool:
+        """Whether less sound should be sent."""
+        return self.sender.controller.is_narrow(self._now_ms())
+
+    async def run(self) -> None:
+        """Keep lanes open until cancelled."""
+        connector = aiohttp.TCPConnector(ssl=self._connection.tls, limit=0)
+        try:
+            async with aiohttp.ClientSession(connector=connector) as http:
+                self._connection.attach(self._stream, self)
+                while True:
+                    self._step(http)
+                    await asyncio.sleep(PLAN_S)
+        finally:
+            self._connection.detach(self)
+            if self._timer is not None:
+                self._timer.cancel()
+            for task in self._tasks:
+                task.cancel()
+            await asyncio.gather(*self._tasks, return_exceptions=True)
+
+    def send(self, body: bytes) -> bool:
+        """Send a frame now or not at all; False when it was dropped."""
+        transmissions = self.sender.send(body, self._now_ms())
+        self._transmit(transmissions)
+        return bool(transmissions)
+
+    # The message connection's part (see `connection.Connection.attach`)
+
+    def main_opened(self) -> None:
+        """The stream is open on the message connection: it is a lane from now on."""
+        self._connection.join(self._bundle, self._stream)
+        if self._main is None:
+            self._main = self._opened(self._connection)
+
+    def main_lost(self) -> None:
+        """The message connection ended."""
+        if self._main is not None:
+            self._closed(self._main, by_us=False)
+
+    def main_received(self, frame: frames.Joined | frames.Carried | frames.Acked) -> None:
+        """A lane's frame on the message connection."""
+        if isinstance(frame, frames.Joined):
+            self._joined(frame)
+        elif self._main is not None:
+            self.plan.received(self._main, len(frames.encode(frame)) + MESSAGE_OVERHEAD_BYTES)
+            self._received(self._main, frame)
+
+    # Lanes
+
+    def _step(self, http: aiohttp.ClientSession) -> None:
+        now_ms = self._now_ms()
+        stalled = self.sender.stalled(now_ms)
+        silent = not self._sockets or self.sender.is_silent(now_ms, SILENCE_MS)
+        steps = self.plan.step(self.sender.controller.plan.lanes, stalled, silent, now_ms)
+        for lane in steps.leave:
+            # The message connection is left only when nothing comes through it: messages may be under way on it.
+            if lane != self._main or lane in stalled:
+                self._sockets[lane].end()
+                self._closed(lane, by_us=True)
+        if steps.dial and self._instance is not None:
+            self.plan.dialled(now_ms)
+            self._spawn(self._dial(http))
+
+    async def _dial(self, http: aiohttp.ClientSession) -> None:
+        dialled = False
+        lane: LaneId | None = None
+        machine = session.Session()
+        try:
+            async with asyncio.timeout(DIAL_TIMEOUT_S) as opening:
+                async with http.ws_connect(
+                    self._connection.origin + "/v1/connect",
+                    max_msg_size=limits.MESSAGE_BYTES_MAX + 1,
+                    compress=0,
+                    heartbeat=HEARTBEAT_S,
+                    timeout=aiohttp.ClientWSTimeout(ws_close=1.0),
+                ) as websocket:
+                    _tune(websocket)
+                    _, join = machine.join(self._bundle, None)
+                    await websocket.send_bytes(machine.hello())
+                    await websocket.send_bytes(join)
+                    lane_socket = _LaneSocket(websocket, self._spawn)
+                    async for message in websocket:
+                        if message.type is not aiohttp.WSMsgType.BINARY:
+                            break
+                        event = machine.receive(message.data)
+                        if isinstance(event, session.Answered) and isinstance(event.frame, frames.Joined):
+                            opening.reschedule(None)
+                            self.plan.dial_ended()
+                            dialled = True
+                            self._joined(event.frame)
+                            lane = self._opened(lane_socket)
+                        elif isinstance(event, session.RequestRefused):
+                            log.info("no lane: %s", event.error.code)
+                            break
+                        elif isinstance(event, frames.Carried | frames.Acked) and lane is not None:
+                            self.plan.received(lane, len(message.data) + MESSAGE_OVERHEAD_BYTES)
+                            self._received(lane, event)
+        except (aiohttp.ClientError, OSError, TimeoutError, ProtocolError) as e:
+            log.info("a lane ended: %s", type(e).__name__)
+        finally:
+            if not dialled:
+                self.plan.dial_ended()
+            if lane is not None:
+                self._closed(lane, by_us=False)
+
+    def _joined(self, frame: frames.Joined) -> None:
+        """Another instance: the server has been restarted and counts afresh."""
+        if self._instance is not None and frame.instance != self._instance:
+            self._receiver = LaneReceiver()
+        self._instance = frame.instance
+
+    def _opened(self, lane_socket: _Socket) -> LaneId:
+        lane = LaneId(self._next_lane)
+        self._next_lane += 1
+        self._sockets[lane] = lane_socket
+        self.sender.open(lane, self._now_ms())
+        self.plan.opened(lane, self._now_ms())
+        return lane
+
+    def _closed(self, lane: LaneId, *, by_us: bool) -> None:
+        if self._sockets.pop(lane, None) is None:
+            return
+        if lane == self._main:
+            self._main = None
+        self.plan.closed(lane, self._now_ms(), by_us=by_us)
+        self._transmit(self.sender.close(lane, self._now_ms()))
+
+    def _received(self, lane: LaneId, frame: frames.Carried | frames.Acked) -> None:
+        now_ms = self._now_ms()
+        if isinstance(frame, frames.Acked):
+            self.sender.acked(lane, Ack(frame.seq, frame.delay_ms, bool(frame.narrow)), now_ms)
+            return
+        is_new, ack = self._receiver.arrived(frame.seq, frame.sent_ms, now_ms)
+        self._sockets[lane].write(frames.encode(frames.Ack(ack.seq, ack.delay_ms, 0)))
+        if is_new:
+            self.on_body(frame.body)
+
+    # Sending
+
+    def _transmit(self, transmissions: list[Transmission]) -> None:
+        for t in transmissions:
+            self._sockets[t.lane].write(frames.encode(frames.Carry(t.seq, t.sent_ms, t.body)))
+        due_ms = self.sender.due_ms
+        if due_ms is None or (self._timer is not None and self._timer.when() * 1000 <= due_ms):
+            return
+        if self._timer is not None:
+            self._timer.cancel()
+        self._timer = self._loop.call_at(due_ms / 1000, self._tick)
+
+    def _tick(self) -> None:
+        self._timer = None
+        self._transmit(self.sender.tick(self._now_ms()))
+
+    def _is_writable(self, lane: LaneId) -> bool:
+        return self._sockets[lane].unsent_bytes() <= UNSENT_BYTES_MAX
+
+    def _spawn(self, work: Coroutine[None, None, None]) -> None:
+        task = asyncio.create_task(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._done)
+
+    def _done(self, task: asyncio.Task[None]) -> None:
+        self._tasks.discard(task)
+        if not task.cancelled() and (failure := task.exception()) is not None:
+            log.error("a lane failed", exc_info=failure)
+
+    def _now_ms(self) -> float:
+        return self._loop.time() * 1000
+
+
+class _LaneSocket:
+    """A WebSocket that is nothing but a lane."""
+
+    def __init__(
+        self, websocket: aiohttp.ClientWebSocketResponse, spawn: Callable[[Coroutine[None, None, None]], None]
+    ) -> None:
+        self._websocket = websocket
+        self._spawn = spawn
+
+    def write(self, message: bytes) -> None:
+        self._spawn(self._send(message))
+
+    async def _send(self, message: bytes) -> None:
+        with contextlib.suppress(aiohttp.ClientError, ConnectionError):
+            await self._websocket.send_bytes(message)
+
+    def unsent_bytes(self) -> int:
+        transport = getattr(getattr(self._websocket, "_writer", None), "transport", None)
+        return transport.get_write_buffer_size() if transport is not None else 0
+
+    def end(self) -> None:
+        transport = getattr(getattr(self._websocket, "_writer", None), "transport", None)
+        if transport is not None:
+            transport.abort()
+
+
+def _tune(websocket: aiohttp.ClientWebSocketResponse) -> None:
+    sock = websocket.get_extra_info("socket")
+    if sock is not None:
+        with contextlib.suppress(OSError):
+            sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+            sock.setsockopt(socket.IPPROTO_TCP, getattr(socket, "TCP_NOTSENT_LOWAT", 25), 4096)

@@ -1,0 +1,111 @@
+"""When a client opens further lanes and leaves old ones (docs/spec/lanes.md section 6).
+
+Few connections, opened seconds apart: many at once are a fingerprint, and some networks reset them. Pure: times are
+milliseconds of one monotonic clock.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from dataclasses import dataclass, field
+
+from .lanes import LaneId
+
+FIRST_DIAL_MS = 500
+"""The spare lane is opened so long after the call began."""
+DIAL_GAP_MS = 2_000
+DIAL_GAP_MS_HURRY = 1_000
+"""Between two openings, and where lanes fail."""
+DIALS_AT_ONCE = 2
+HANDSHAKE_BYTES = 4_000
+"""What a server sends before the first frame; it counts where connections are frozen by bytes."""
+FREEZE_BYTES_MIN, FREEZE_BYTES_MAX = 6_000, 64_000
+"""A lane that stopped after so many bytes was frozen by rule, and not by chance."""
+WEAR_SHARE = 0.5
+"""Share of the bytes that froze a lane, after which another takes its place."""
+EARLY_END_MS = 3_000
+EARLY_ENDS_MAX = 2
+"""After so many lanes that ended this soon while others lived, the network counts connections."""
+
+
+@dataclass(slots=True)
+class _Known:
+    opened_ms: float
+    bytes_received: int = HANDSHAKE_BYTES
+
+
+@dataclass(frozen=True, slots=True)
+class Steps:
+    """What to do now."""
+
+    dial: bool = False
+    leave: tuple[LaneId, ...] = ()
+
+
+@dataclass
+class LanePlan:
+    """One call's connections. The lane of the message connection is one of them, opened by others."""
+
+    started_ms: float
+    freeze_bytes: int | None = None
+    """After how many bytes this network freezes a connection; None where it has not."""
+    lanes_max: int | None = None
+    """How many connections this network lets live; None where it has not said."""
+    dials: int = 0
+    _lanes: dict[LaneId, _Known] = field(default_factory=dict)
+    _dialing: int = 0
+    _dialled_ms: float = float("-inf")
+    _early_ends: int = 0
+
+    def dialled(self, now_ms: float) -> None:
+        """A connection is being opened."""
+        self.dials += 1
+        self._dialing += 1
+        self._dialled_ms = now_ms
+
+    def dial_ended(self) -> None:
+        """It is a lane now, or failed."""
+        self._dialing -= 1
+
+    def opened(self, lane: LaneId, now_ms: float) -> None:
+        """A lane more."""
+        self._lanes[lane] = _Known(now_ms)
+
+    def received(self, lane: LaneId, size: int) -> None:
+        """Bytes of a message from the server, with what carries them."""
+        known = self._lanes.get(lane)
+        if known is not None:
+            known.bytes_received += size
+
+    def closed(self, lane: LaneId, now_ms: float, *, by_us: bool) -> None:
+        """A lane less."""
+        known = self._lanes.pop(lane, None)
+        if known is None or by_us or not self._lanes:
+            return
+        self._early_ends = self._early_ends + 1 if now_ms - known.opened_ms < EARLY_END_MS else 0
+        if self._early_ends >= EARLY_ENDS_MAX:
+            self.lanes_max = len(self._lanes)
+
+    def step(self, wanted: int, stalled: Collection[LaneId], silent: bool, now_ms: float) -> Steps:
+        """`wanted` lanes that work; `stalled` ones answer nothing; `silent`: none does."""
+        if not silent:
+            self._learn_freeze(stalled)
+        fit = [lane for lane in self._lanes if lane not in stalled and not self._is_worn(lane)]
+        # What ails all lanes at once is the network; a new connection is the way out of it, if there is one.
+        wanted = max(1, min(wanted, self.lanes_max or wanted))
+        short = wanted - self._dialing - (0 if silent else len(fit))
+        hurry = silent or bool(stalled) or self.freeze_bytes is not None
+        gap_ms = DIAL_GAP_MS_HURRY if hurry else DIAL_GAP_MS
+        due = now_ms - self._dialled_ms >= gap_ms and now_ms - self.started_ms >= FIRST_DIAL_MS
+        dial = short > 0 and due and self._dialing < DIALS_AT_ONCE
+        unfit = tuple(lane for lane in self._lanes if lane not in fit)
+        return Steps(dial, unfit if fit and not silent and len(fit) >= min(wanted, 2) else ())
+
+    def _learn_freeze(self, stalled: Collection[LaneId]) -> None:
+        for lane in stalled:
+            size = self._lanes[lane].bytes_received if lane in self._lanes else 0
+            if FREEZE_BYTES_MIN <= size <= FREEZE_BYTES_MAX:
+                self.freeze_bytes = min(size, self.freeze_bytes or size)
+
+    def _is_worn(self, lane: LaneId) -> bool:
+        return self.freeze_bytes is not None and self._lanes[lane].bytes_received > self.freeze_bytes * WEAR_SHARE
