@@ -14,12 +14,18 @@ from hypothesis import strategies as st
 from ringthrough.protocol import limits
 from ringthrough.protocol.errors import ErrorCode, ProtocolError
 from ringthrough.protocol.frames import (
+    Ack,
+    Acked,
     Append,
+    Appended,
     AppendFlag,
+    Carried,
+    Carry,
     Close,
     Create,
     FrameType,
     Hello,
+    Join,
     Open,
     Ping,
     Record,
@@ -94,6 +100,9 @@ FRAMES = st.one_of(
         Append, REQUESTS, REQUESTS, st.tuples(BODIES), st.integers(0, (1 << 63) - 1), st.just(bytes(range(32)))
     ),
     st.builds(Signal, REQUESTS, BODIES.filter(lambda b: len(b) <= limits.SIGNAL_BYTES_MAX)),
+    st.builds(Join, REQUESTS, st.binary(min_size=16, max_size=16), REQUESTS),
+    st.builds(Carry, REQUESTS, REQUESTS, BODIES.filter(lambda b: len(b) <= limits.SIGNAL_BYTES_MAX)),
+    st.builds(Ack, REQUESTS, REQUESTS, st.integers(0, 1)),
 )
 
 
@@ -154,6 +163,12 @@ def test_an_append_has_a_size_together() -> None:
     with pytest.raises(ProtocolError) as refused:
         decode_client(encode(Append(1, 1, (*fits.records, bytes(5120)))))
     assert refused.value.code is ErrorCode.TOO_LARGE
+
+
+def test_an_answer_to_a_carried_frame_looks_like_an_answer_to_a_message() -> None:
+    assert len(encode(Ack(1, 2, 0))) == len(encode(Acked(1, 2, 1))) == len(encode(Appended(1, 2)))
+    assert decode_server(encode(Acked(1, 2, 1))) == Acked(1, 2, 1)
+    assert decode_server(encode(Carried(1, 2, bytes(160)))) == Carried(1, 2, bytes(160))
 
 
 def test_a_commit_without_a_hash_is_not_encoded() -> None:

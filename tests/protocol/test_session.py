@@ -7,10 +7,15 @@ import pytest
 from ringthrough.protocol import limits
 from ringthrough.protocol.errors import ErrorCode, ProtocolError
 from ringthrough.protocol.frames import (
+    Acked,
     Appended,
+    BundleId,
+    Carried,
     Closed,
     Created,
     Error,
+    Join,
+    Joined,
     Opened,
     Pong,
     Record,
@@ -22,6 +27,7 @@ from ringthrough.protocol.frames import (
     Token,
     TokenHash,
     Welcome,
+    decode_client,
     encode,
 )
 from ringthrough.protocol.session import (
@@ -177,3 +183,17 @@ def test_requests_on_closed_streams_and_too_many_requests_are_refused_here() -> 
         session.ping()
     with pytest.raises(ProtocolError, match="too many"):
         session.ping()
+
+
+def test_a_connection_becomes_a_lane_for_what_it_has_open_or_another_lane_has_shown() -> None:
+    session, bundle = with_one_open(), BundleId(b"b" * 16)
+    request, message = session.join(bundle, ONE)
+    assert decode_client(message) == Join(request, bundle, 9)
+    assert session.receive(encode(Joined(request, 5))) == Answered(request, Joined(request, 5))
+    further, message = session.join(bundle, None)
+    assert decode_client(message) == Join(further, bundle, 0)
+    for frame in (Carried(1, 2, BODY), Acked(1, 2, 1)):
+        assert session.receive(encode(frame)) == frame
+    with pytest.raises(ProtocolError) as refused:
+        session.join(bundle, TWO)
+    assert refused.value.code is ErrorCode.BAD_HANDLE

@@ -439,7 +439,8 @@ def _decode_control(frame_type: int, message: bytes) -> msgspec.Struct:
         raise ProtocolError(ErrorCode.BAD_FRAME, str(e), _request_of(frame_type, message)) from None
     for name in ("request", "handle", "instance"):
         if not 0 <= getattr(frame, name, 0) < 1 << 32:
-            raise ProtocolError(ErrorCode.BAD_FRAME, f"{name} is an unsigned 32-bit number")
+            text = f"{name} is an unsigned 32-bit number"
+            raise ProtocolError(ErrorCode.BAD_FRAME, text, _request_of(frame_type, message))
     return frame
 
 

@@ -1,12 +1,14 @@
 // The frames of one connection, as data (docs/spec/transport.md).
 //
-// One WebSocket message is one frame: a type byte and a body. Control bodies are MessagePack arrays; appends, records
-// and signals have a fixed binary header. Numbers that have 64 bits on the wire are refused from 2^53 on: a server that
-// counts so far is not one of ours.
+// One WebSocket message is one frame: a type byte and a body. Control bodies are MessagePack arrays; appends, records,
+// signals and a call's frames have a fixed binary header. Numbers that have 64 bits on the wire are refused from 2^53
+// on: a server that counts so far is not one of ours.
 import type { Brand } from "../brand.js"
 
 /** 16 bytes. */
 export type StreamId = Brand<Uint8Array, "StreamId">
+/** 16 bytes: the connections that carry one call of one device. */
+export type BundleId = Brand<Uint8Array, "BundleId">
 /** 32 bytes: whoever shows them may read or append. */
 export type Token = Brand<Uint8Array, "Token">
 /** SHA-256 of a token; what the server keeps of it. */
@@ -23,6 +25,9 @@ export const FrameType = {
   APPEND: 0x05,
   SIGNAL: 0x06,
   PING: 0x07,
+  JOIN: 0x08,
+  CARRY: 0x09,
+  ACK: 0x0a,
   WELCOME: 0x81,
   CREATED: 0x82,
   OPENED: 0x83,
@@ -31,6 +36,9 @@ export const FrameType = {
   RECORDS: 0x86,
   SIGNALLED: 0x87,
   PONG: 0x88,
+  JOINED: 0x89,
+  CARRIED: 0x8a,
+  ACKED: 0x8b,
   ERROR: 0xff,
 } as const
 
@@ -127,6 +135,24 @@ export interface Pong {
 }
 
 /**
+ * Make this connection a lane of the bundle (docs/spec/lanes.md). `handle` is a conversation open on this connection
+ * with the right to signal, which the bundle then speaks for; 0 where another lane has shown one.
+ */
+export interface Join {
+  readonly type: "Join"
+  readonly request: number
+  readonly bundle: Uint8Array
+  readonly handle: number
+}
+
+/** The connection is a lane. Another `instance` than before: the server counts frames afresh. */
+export interface Joined {
+  readonly type: "Joined"
+  readonly request: number
+  readonly instance: number
+}
+
+/**
  * Request `request` was refused and changed nothing (0: not tied to a request). `detail` is the current epoch for
  * `conflict` and `stale`, else 0. `code` is an ErrorCode, or one of a newer server.
  */
@@ -187,9 +213,45 @@ export interface Signalled {
   readonly body: Uint8Array
 }
 
-export type ClientFrame = Hello | Create | Open | Close | Append | Signal | Ping
-export type ServerFrame = Welcome | Created | Opened | Closed | Appended | Records | Signalled | Pong | ErrorFrame
+/** One copy of a sealed frame on this lane. `seq`: the frame's number on this hop, `sentMs`: the sender's clock, both modulo 2^32. */
+export interface Carry {
+  readonly type: "Carry"
+  readonly seq: number
+  readonly sentMs: number
+  readonly body: Uint8Array
+}
+
+/** The same, from the server. */
+export interface Carried {
+  readonly type: "Carried"
+  readonly seq: number
+  readonly sentMs: number
+  readonly body: Uint8Array
+}
+
+/**
+ * Everything on this lane up to the copy of `seq` has arrived. `delayMs`: the receiver's clock less `sentMs`, modulo
+ * 2^32. `narrow` is 1 when a hop further on has no room, else 0.
+ */
+export interface Ack {
+  readonly type: "Ack"
+  readonly seq: number
+  readonly delayMs: number
+  readonly narrow: number
+}
+
+/** The same, from the server. */
+export interface Acked {
+  readonly type: "Acked"
+  readonly seq: number
+  readonly delayMs: number
+  readonly narrow: number
+}
+
+export type ClientFrame = Hello | Create | Open | Close | Append | Signal | Ping | Join | Carry | Ack
+export type ServerFrame =
+  | Welcome | Created | Opened | Closed | Appended | Records | Signalled | Pong | Joined | Carried | Acked | ErrorFrame
 export type Frame = ClientFrame | ServerFrame
 
 /** Frames whose body is a MessagePack array. */
-export type ControlFrame = Exclude<Frame, Append | Appended | Records | Signal | Signalled>
+export type ControlFrame = Exclude<Frame, Append | Appended | Records | Signal | Signalled | Carry | Carried | Ack | Acked>

@@ -16,6 +16,7 @@ import {
 import {
   APPEND_BYTES_MAX,
   APPEND_RECORDS_MAX,
+  BUNDLE_ID_BYTES,
   MESSAGE_BYTES_MAX,
   PADDED_SIZES_BYTES,
   SIGNAL_BYTES_MAX,
@@ -34,6 +35,8 @@ export function decodeClient(message: Uint8Array): ClientFrame {
   const type = frameType(message)
   if (type === FrameType.APPEND) return decodeAppend(new Reader(message))
   if (type === FrameType.SIGNAL) return { type: "Signal", ...decodeSignal(message) }
+  if (type === FrameType.CARRY) return { type: "Carry", ...decodeCarry(message) }
+  if (type === FrameType.ACK) return { type: "Ack", ...decodeAck(message) }
   if (type >= 0x80) throw new ProtocolError(ErrorCode.UNKNOWN_TYPE, `type 0x${type.toString(16)} is the server's`)
   return decodeControl(type, message) as ClientFrame
 }
@@ -49,6 +52,8 @@ export function decodeServer(message: Uint8Array): ServerFrame {
     return { type: "Appended", request, firstSeq }
   }
   if (type === FrameType.SIGNALLED) return { type: "Signalled", ...decodeSignal(message) }
+  if (type === FrameType.CARRIED) return { type: "Carried", ...decodeCarry(message) }
+  if (type === FrameType.ACKED) return { type: "Acked", ...decodeAck(message) }
   if (type < 0x80) throw new ProtocolError(ErrorCode.UNKNOWN_TYPE, `type 0x${type.toString(16)} is the client's`)
   return decodeControl(type, message) as ServerFrame
 }
@@ -73,6 +78,10 @@ class Reader {
 
   constructor(private readonly message: Uint8Array) {
     this.view = new DataView(message.buffer, message.byteOffset, message.byteLength)
+  }
+
+  get left(): number {
+    return this.message.length - this.at
   }
 
   refuse(code: ErrorCode, text: string): never {
@@ -157,11 +166,29 @@ function decodeRecords(reader: Reader): Records {
 function decodeSignal(message: Uint8Array): { handle: number; body: Uint8Array } {
   const reader = new Reader(message)
   const handle = reader.uint32()
-  const length = message.length - 5
-  if (length > SIGNAL_BYTES_MAX || !isPaddedSize(length)) {
-    throw new ProtocolError(ErrorCode.BAD_SIZE, `${length} is not a padded size for a signal`)
-  }
-  return { handle, body: reader.bytes(length) }
+  return { handle, body: signalBody(reader) }
+}
+
+function decodeCarry(message: Uint8Array): { seq: number; sentMs: number; body: Uint8Array } {
+  const reader = new Reader(message)
+  const [seq, sentMs] = [reader.uint32(), reader.uint32()]
+  return { seq, sentMs, body: signalBody(reader) }
+}
+
+/** All that is left. */
+function signalBody(reader: Reader): Uint8Array {
+  const { left } = reader
+  if (left > SIGNAL_BYTES_MAX || !isPaddedSize(left)) reader.refuse(ErrorCode.BAD_SIZE, `${left} is not a padded size for a signal`)
+  return reader.bytes(left)
+}
+
+function decodeAck(message: Uint8Array): { seq: number; delayMs: number; narrow: number } {
+  const reader = new Reader(message)
+  const [seq, delayMs, narrow] = [reader.uint32(), reader.uint32(), reader.uint8()]
+  const padding = reader.uint16() | reader.uint8()
+  reader.end("an acknowledgement")
+  if (narrow > 1 || padding !== 0) reader.refuse(ErrorCode.BAD_FRAME, "an acknowledgement has a flag of 0 or 1, and three zeros")
+  return { seq, delayMs, narrow }
 }
 
 function decodeControl(type: number, message: Uint8Array): ControlFrame {
@@ -259,6 +286,8 @@ const CONTROL = new Map<number, (fields: Fields) => ControlFrame>([
   ],
   [FrameType.CLOSED, (f) => ({ type: "Closed", request: f.uint32() })],
   [FrameType.PONG, (f) => ({ type: "Pong", request: f.uint32(), timeMs: f.uint() })],
+  [FrameType.JOIN, (f) => ({ type: "Join", request: f.uint32(), bundle: f.bytes(BUNDLE_ID_BYTES), handle: f.uint32() })],
+  [FrameType.JOINED, (f) => ({ type: "Joined", request: f.uint32(), instance: f.uint32() })],
   [FrameType.ERROR, errorFrame],
 ])
 

@@ -1,8 +1,11 @@
 // Frames to bytes. What the other side would refuse for its shape is a RangeError here: a mistake of the caller.
 import { bigEndian, concat } from "../bytes.js"
 import { type Packable, pack } from "../msgpack.js"
-import { type Append, AppendFlag, type ControlFrame, type Frame, FrameType, type Record } from "./frame-types.js"
+import { type Ack, type Acked, type Append, AppendFlag, type ControlFrame, type Frame, FrameType, type Record } from "./frame-types.js"
 import { TOKEN_HASH_BYTES } from "./limits.js"
+
+/** Behind an acknowledgement, so that it is as long as APPENDED. */
+const ACK_PADDING_BYTES = 3
 
 /** One WebSocket message. */
 export function encode(frame: Frame): Uint8Array {
@@ -17,6 +20,14 @@ export function encode(frame: Frame): Uint8Array {
       return concat(head(FrameType.SIGNAL, frame.handle), frame.body)
     case "Signalled":
       return concat(head(FrameType.SIGNALLED, frame.handle), frame.body)
+    case "Carry":
+      return concat(head(FrameType.CARRY, frame.seq), bigEndian(frame.sentMs, 4), frame.body)
+    case "Carried":
+      return concat(head(FrameType.CARRIED, frame.seq), bigEndian(frame.sentMs, 4), frame.body)
+    case "Ack":
+      return encodeAck(FrameType.ACK, frame)
+    case "Acked":
+      return encodeAck(FrameType.ACKED, frame)
     default: {
       const [type, ...fields] = control(frame)
       return concat(Uint8Array.of(type), pack(fields))
@@ -25,6 +36,9 @@ export function encode(frame: Frame): Uint8Array {
 }
 
 const head = (type: number, number: number): Uint8Array => concat(Uint8Array.of(type), bigEndian(number, 4))
+
+const encodeAck = (type: number, { seq, delayMs, narrow }: Ack | Acked): Uint8Array =>
+  concat(head(type, seq), bigEndian(delayMs, 4), bigEndian(narrow, 1), new Uint8Array(ACK_PADDING_BYTES))
 
 const encodeRecord = ({ seq, receivedS, body }: Record): Uint8Array =>
   concat(bigEndian(seq, 8), bigEndian(receivedS, 8), bigEndian(body.length, 4), body)
@@ -65,6 +79,10 @@ function control(frame: ControlFrame): [number, ...Packable[]] {
       return [FrameType.CLOSED, frame.request]
     case "Pong":
       return [FrameType.PONG, frame.request, frame.timeMs]
+    case "Join":
+      return [FrameType.JOIN, frame.request, frame.bundle, frame.handle]
+    case "Joined":
+      return [FrameType.JOINED, frame.request, frame.instance]
     case "Error":
       return [FrameType.ERROR, frame.request, frame.code, frame.message, frame.retryAfterMs, frame.detail]
   }

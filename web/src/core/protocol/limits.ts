@@ -13,6 +13,8 @@ export const APPEND_RECORDS_MAX = 64
 export const APPEND_BYTES_MAX = 262_144
 /** Largest WebSocket message either side may send. */
 export const MESSAGE_BYTES_MAX = 266_240
+export const BUNDLE_ID_BYTES = 16
+export const LANES_PER_BUNDLE_MAX = 8
 export const STREAMS_PER_CONNECTION_MAX = 4096
 export const REQUESTS_IN_FLIGHT_MAX = 256
 export const RECORD_LIFETIME_S = 2_592_000

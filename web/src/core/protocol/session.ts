@@ -6,12 +6,16 @@
 import { toHex } from "../bytes.js"
 import { ErrorCode, ProtocolError } from "./errors.js"
 import {
+  type Acked,
   type Appended,
+  type BundleId,
+  type Carried,
   type Closed,
   type Created,
   decodeServer,
   encode,
   type ErrorFrame,
+  type Joined,
   type Opened,
   type Pong,
   type Record,
@@ -26,7 +30,7 @@ import {
 } from "./frames.js"
 import { REQUESTS_IN_FLIGHT_MAX, VERSION_MAX, VERSION_MIN } from "./limits.js"
 
-type Answer = Created | Opened | Closed | Appended | Pong
+type Answer = Created | Opened | Closed | Appended | Pong | Joined
 
 export type Event =
   /** The request succeeded with this frame. */
@@ -41,6 +45,8 @@ export type Event =
   | { readonly kind: "records"; readonly stream: StreamId; readonly records: readonly Record[] }
   /** A signal of one stream. */
   | { readonly kind: "signal"; readonly stream: StreamId; readonly body: Uint8Array }
+  /** A call's frame, or the answer to one. */
+  | { readonly kind: "lane"; readonly frame: Carried | Acked }
 
 interface Pending {
   readonly answer: Answer["type"]
@@ -105,6 +111,13 @@ export class Session {
     return encode({ type: "Signal", handle: this.handle(stream), body })
   }
 
+  /** Make this connection a lane; `stream` is what the bundle speaks for, null where another lane showed it. */
+  join(bundle: BundleId, stream: StreamId | null): Request {
+    const handle = stream === null ? 0 : this.handle(stream)
+    const request = this.request({ answer: "Joined" })
+    return [request, encode({ type: "Join", request, bundle, handle })]
+  }
+
   /** Ask for the server's clock. */
   ping(): Request {
     const request = this.request({ answer: "Pong" })
@@ -128,6 +141,9 @@ export class Session {
         const stream = this.streamOf(frame.handle)
         return this.isOpen(stream) ? { kind: "signal", stream, body: frame.body } : null
       }
+      case "Carried":
+      case "Acked":
+        return { kind: "lane", frame }
       case "Error":
         return this.error(frame)
       default:

@@ -2,7 +2,7 @@
 import assert from "node:assert/strict"
 import { test } from "node:test"
 import { ProtocolError } from "../../../src/core/protocol/errors.js"
-import { decodeClient, encode, type ServerFrame, type StreamId, StreamKind, type Token, type TokenHash } from "../../../src/core/protocol/frames.js"
+import { type BundleId, decodeClient, encode, type ServerFrame, type StreamId, StreamKind, type Token, type TokenHash } from "../../../src/core/protocol/frames.js"
 import { REQUESTS_IN_FLIGHT_MAX } from "../../../src/core/protocol/limits.js"
 import { type Event, Session } from "../../../src/core/protocol/session.js"
 import { Chance, unless } from "../random.js"
@@ -108,6 +108,23 @@ test("one handle is one stream, and only handles that were given are used", () =
   breaks("bad_frame", () => hears(session, openedFrame(request, 9)))
   breaks("bad_handle", () => hears(withOneOpen(), records(8, 1)))
   breaks("bad_handle", () => hears(withOneOpen(), { type: "Signalled", handle: 8, body: BODY }))
+})
+
+test("a connection becomes a lane for what it has open, or for what another lane has shown", () => {
+  const session = withOneOpen()
+  const bundle = new Uint8Array(16).fill(3) as BundleId
+  const [request, message] = session.join(bundle, ONE)
+  assert.deepEqual(decodeClient(message), { type: "Join", request, bundle, handle: 9 })
+  const joined = { type: "Joined", request, instance: 5 } as const
+  assert.deepEqual(hears(session, joined), { kind: "answered", request, frame: joined })
+  assert.equal((decodeClient(session.join(bundle, null)[1]) as { handle: number }).handle, 0)
+  for (const frame of [
+    { type: "Carried", seq: 1, sentMs: 2, body: BODY },
+    { type: "Acked", seq: 1, delayMs: 2, narrow: 1 },
+  ] as const) {
+    assert.deepEqual(hears(session, frame), { kind: "lane", frame })
+  }
+  breaks("bad_handle", () => session.join(bundle, TWO))
 })
 
 test("what comes after closing is dropped, and a closed stream is not written to", () => {
