@@ -8,11 +8,15 @@ import json
 import sys
 from collections.abc import AsyncIterator, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
+
+import msgspec
 
 from lab.driver import CallResult, Heard
 from lab.processes import ringthrough
 from lab.worlds.access import SERVER, World
+
+T = TypeVar("T")
 
 ROOT = Path(__file__).parents[2]
 PORT = 443
@@ -47,6 +51,18 @@ class Process:
         except TimeoutError:
             raise Failed(f"{self._name}: no `{name}` within {timeout_s:g} s") from None
         raise Failed(f"{self._name} ended before `{name}`: {self._log.read_text(errors='replace')[-500:]}")
+
+    async def answer(self, kind: type[T], timeout_s: float) -> T:
+        """The next line, as a `kind`. Raises Failed."""
+        assert self._process.stdout is not None
+        try:
+            async with asyncio.timeout(timeout_s):
+                line = await self._process.stdout.readline()
+        except TimeoutError:
+            raise Failed(f"{self._name}: nothing within {timeout_s:g} s") from None
+        if not line:
+            raise Failed(f"{self._name} ended: {self._log.read_text(errors='replace')[-500:]}")
+        return msgspec.json.decode(line, type=kind)
 
     async def line(self, timeout_s: float) -> None:
         """Wait until it prints a line of any kind. Raises Failed."""

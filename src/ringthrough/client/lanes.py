@@ -113,7 +113,7 @@ class Lanes:
     def main_lost(self) -> None:
         """The message connection ended."""
         if self._main is not None:
-            self._closed(self._main, by_us=False)
+            self._closed(self._main)
 
     def main_received(self, frame: frames.Joined | frames.Carried | frames.Acked) -> None:
         """A lane's frame on the message connection."""
@@ -129,18 +129,18 @@ class Lanes:
         now_ms = self._now_ms()
         stalled = self.sender.stalled(now_ms)
         silent = not self._sockets or self.sender.is_silent(now_ms, SILENCE_MS)
-        steps = self.plan.step(self.sender.controller.plan.lanes, stalled, silent, now_ms)
+        steps = self.plan.step(self.sender.controller.lanes_wanted, stalled, silent, now_ms)
         for lane in steps.leave:
             # The message connection is left only when nothing comes through it: messages may be under way on it.
             if lane != self._main or lane in stalled:
                 self._sockets[lane].end()
-                self._closed(lane, by_us=True)
+                self._closed(lane)
         if steps.dial and self._instance is not None:
             self.plan.dialled(now_ms)
             self._spawn(self._dial(http))
 
     async def _dial(self, http: aiohttp.ClientSession) -> None:
-        dialled = False
+        dialled = was_reset = False
         lane: LaneId | None = None
         machine = session.Session()
         try:
@@ -173,13 +173,17 @@ class Lanes:
                         elif isinstance(event, frames.Carried | frames.Acked) and lane is not None:
                             self.plan.received(lane, len(message.data) + MESSAGE_OVERHEAD_BYTES)
                             self._received(lane, event)
+                    was_reset = websocket.close_code == aiohttp.WSCloseCode.ABNORMAL_CLOSURE
         except (aiohttp.ClientError, OSError, TimeoutError, ProtocolError) as e:
             log.info("a lane ended: %s", type(e).__name__)
+            was_reset = isinstance(e, aiohttp.ClientConnectorError | ConnectionResetError)
+            if lane is None and was_reset:
+                self.plan.refused()
         finally:
             if not dialled:
                 self.plan.dial_ended()
             if lane is not None:
-                self._closed(lane, by_us=False)
+                self._closed(lane, reset=was_reset)
 
     def _joined(self, frame: frames.Joined) -> None:
         """Another instance: the server has been restarted and counts afresh."""
@@ -195,21 +199,21 @@ class Lanes:
         self.plan.opened(lane, self._now_ms())
         return lane
 
-    def _closed(self, lane: LaneId, *, by_us: bool) -> None:
+    def _closed(self, lane: LaneId, *, reset: bool = False) -> None:
         if self._sockets.pop(lane, None) is None:
             return
         if lane == self._main:
             self._main = None
-        self.plan.closed(lane, self._now_ms(), by_us=by_us)
+        self.plan.closed(lane, self._now_ms(), reset=reset)
         self._transmit(self.sender.close(lane, self._now_ms()))
 
     def _received(self, lane: LaneId, frame: frames.Carried | frames.Acked) -> None:
         now_ms = self._now_ms()
         if isinstance(frame, frames.Acked):
-            self.sender.acked(lane, Ack(frame.seq, frame.delay_ms, bool(frame.narrow)), now_ms)
+            self.sender.acked(lane, Ack(frame.seq, frame.delay_ms, Level(frame.level), frame.narrow), now_ms)
             return
-        is_new, ack = self._receiver.arrived(frame.seq, frame.sent_ms, now_ms)
-        self._sockets[lane].write(frames.encode(frames.Ack(ack.seq, ack.delay_ms, 0)))
+        is_new, ack = self._receiver.arrived(frame.seq, frame.sent_ms, now_ms, self.level)
+        self._sockets[lane].write(frames.encode(frames.Ack(ack.seq, ack.delay_ms, int(ack.level), ack.is_narrow)))
         if is_new:
             self.on_body(frame.body)
 

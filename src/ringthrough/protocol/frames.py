@@ -249,11 +249,12 @@ class Carried(msgspec.Struct, frozen=True, gc=False):
 
 class Ack(msgspec.Struct, frozen=True, gc=False):
     """Everything on this lane up to the copy of `seq` has arrived. `delay_ms`: the receiver's clock less `sent_ms`,
-    modulo 2^32. `narrow` is 1 when a hop further on has no room, else 0."""
+    modulo 2^32. `level`: the redundancy of the other direction, 0 to 3; `narrow`: a hop further on has no room."""
 
     seq: int
     delay_ms: int
-    narrow: int
+    level: int
+    narrow: bool
 
 
 class Acked(msgspec.Struct, frozen=True, gc=False):
@@ -261,7 +262,8 @@ class Acked(msgspec.Struct, frozen=True, gc=False):
 
     seq: int
     delay_ms: int
-    narrow: int
+    level: int
+    narrow: bool
 
 
 ClientFrame = Hello | Create | Open | Close | Append | Signal | Ping | Join | Carry | Ack
@@ -316,10 +318,10 @@ def encode(frame: ClientFrame | ServerFrame) -> bytes:
             return _CARRY_HEAD.pack(FrameType.CARRY, seq, sent_ms) + body
         case Carried(seq, sent_ms, body):
             return _CARRY_HEAD.pack(FrameType.CARRIED, seq, sent_ms) + body
-        case Ack(seq, delay_ms, narrow):
-            return _ACK.pack(FrameType.ACK, seq, delay_ms, narrow)
-        case Acked(seq, delay_ms, narrow):
-            return _ACK.pack(FrameType.ACKED, seq, delay_ms, narrow)
+        case Ack(seq, delay_ms, level, narrow):
+            return _ACK.pack(FrameType.ACK, seq, delay_ms, level | narrow << 2)
+        case Acked(seq, delay_ms, level, narrow):
+            return _ACK.pack(FrameType.ACKED, seq, delay_ms, level | narrow << 2)
         case _:
             return bytes((_CONTROL[type(frame)],)) + _ENCODER.encode(frame)
 
@@ -515,11 +517,13 @@ def _decode_carry(message: bytes) -> tuple[int, int, bytes]:
     return seq, sent_ms, message[_CARRY_HEAD.size :]
 
 
-def _decode_ack(message: bytes) -> tuple[int, int, int]:
-    if len(message) != _ACK.size or message[-3:] != bytes(3) or message[9] > 1:
-        raise ProtocolError(ErrorCode.BAD_FRAME, "an acknowledgement has 13 bytes, the last three zero")
-    _, seq, delay_ms, narrow = _ACK.unpack(message)
-    return seq, delay_ms, narrow
+def _decode_ack(message: bytes) -> tuple[int, int, int, bool]:
+    if len(message) != _ACK.size or message[-3:] != bytes(3) or message[9] > 7:
+        raise ProtocolError(
+            ErrorCode.BAD_FRAME, "an acknowledgement has 13 bytes, flags up to 7, the last three zero"
+        )
+    _, seq, delay_ms, flags = _ACK.unpack(message)
+    return seq, delay_ms, flags & 3, bool(flags & 4)
 
 
 def _decode_records(message: bytes) -> Records:

@@ -45,9 +45,9 @@ PLANS = {
 ROUND_TRIP_MS_UNKNOWN = 200.0
 ROUND_TRIP_WINDOW_MS = 2000
 MISS_WINDOW_MS = 4000
-MISS_SAMPLES_MIN = 20
-BOOST_ABOVE, BOOST_BELOW = 0.06, 0.03
-HEAVY_ABOVE, HEAVY_BELOW = 0.33, 0.22
+MISS_SAMPLES_MIN = 12
+BOOST_ABOVE, BOOST_BELOW = 0.09, 0.05
+HEAVY_ABOVE, HEAVY_BELOW = 0.45, 0.36
 """Shares of missed copies at which a level is entered and left."""
 CALM_MS = 10_000
 """How long the share must be below before a level is left."""
@@ -119,6 +119,12 @@ class Controller:
         """Until when each level is not to be entered, and for how long that was."""
         self._settling: tuple[float, float] | None = None
         self._narrow_heard_ms = float("-inf")
+        self._level_back = Level.NORMAL
+
+    @property
+    def lanes_wanted(self) -> int:
+        """What the needier of the two directions can use."""
+        return PLANS[max(self.level, self._level_back)].lanes
 
     @property
     def plan(self) -> Plan:
@@ -176,8 +182,9 @@ class Controller:
         self._delays.add(relative, now_ms)
         self._base.add(relative, now_ms)
 
-    def heard(self, is_narrow: bool, now_ms: float) -> None:
-        """What an answer said about the hops behind."""
+    def heard(self, level: Level, is_narrow: bool, now_ms: float) -> None:
+        """What an answer said of the other direction, and of the hops behind."""
+        self._level_back = level
         if is_narrow:
             self._narrow_heard_ms = now_ms
 

@@ -17,21 +17,28 @@ DIAL_GAP_MS = 2_000
 DIAL_GAP_MS_HURRY = 1_000
 """Between two openings, and where lanes fail."""
 DIALS_AT_ONCE = 2
+LANES_OPEN_MAX = 6
+"""Stalled ones counted: networks that count connections begin at more."""
 HANDSHAKE_BYTES = 4_000
 """What a server sends before the first frame; it counts where connections are frozen by bytes."""
+DEAD_MS = 3_000
+"""A lane that was stalled for so long is left; until then loss may be all that ails it."""
 FREEZE_BYTES_MIN, FREEZE_BYTES_MAX = 6_000, 64_000
-"""A lane that stopped after so many bytes was frozen by rule, and not by chance."""
+FREEZE_SPREAD = 0.25
+"""Two lanes that died after nearly as many bytes within these were frozen by rule, and not by chance."""
 WEAR_SHARE = 0.5
 """Share of the bytes that froze a lane, after which another takes its place."""
 EARLY_END_MS = 3_000
 EARLY_ENDS_MAX = 2
-"""After so many lanes that ended this soon while others lived, the network counts connections."""
+"""After so many lanes that were reset this soon while others lived, the network counts connections."""
 
 
 @dataclass(slots=True)
 class _Known:
     opened_ms: float
     bytes_received: int = HANDSHAKE_BYTES
+    stalled_ms: float | None = None
+    """Since when."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,6 +63,7 @@ class LanePlan:
     _dialing: int = 0
     _dialled_ms: float = float("-inf")
     _early_ends: int = 0
+    _died_bytes: int | None = None
 
     def dialled(self, now_ms: float) -> None:
         """A connection is being opened."""
@@ -77,19 +85,24 @@ class LanePlan:
         if known is not None:
             known.bytes_received += size
 
-    def closed(self, lane: LaneId, now_ms: float, *, by_us: bool) -> None:
-        """A lane less."""
+    def closed(self, lane: LaneId, now_ms: float, *, reset: bool) -> None:
+        """A lane less; `reset` by the network, and not closed by one of the two ends."""
         known = self._lanes.pop(lane, None)
-        if known is None or by_us or not self._lanes:
-            return
-        self._early_ends = self._early_ends + 1 if now_ms - known.opened_ms < EARLY_END_MS else 0
+        if known is not None:
+            self._note_end(reset and now_ms - known.opened_ms < EARLY_END_MS)
+
+    def refused(self) -> None:
+        """An opening was reset by the network."""
+        self._note_end(True)
+
+    def _note_end(self, early: bool) -> None:
+        self._early_ends = self._early_ends + 1 if early and self._lanes else 0
         if self._early_ends >= EARLY_ENDS_MAX:
             self.lanes_max = len(self._lanes)
 
     def step(self, wanted: int, stalled: Collection[LaneId], silent: bool, now_ms: float) -> Steps:
         """`wanted` lanes that work; `stalled` ones answer nothing; `silent`: none does."""
-        if not silent:
-            self._learn_freeze(stalled)
+        dead = self._note_stalled(stalled, now_ms)
         fit = [lane for lane in self._lanes if lane not in stalled and not self._is_worn(lane)]
         # What ails all lanes at once is the network; a new connection is the way out of it, if there is one.
         wanted = max(1, min(wanted, self.lanes_max or wanted))
@@ -97,15 +110,32 @@ class LanePlan:
         hurry = silent or bool(stalled) or self.freeze_bytes is not None
         gap_ms = DIAL_GAP_MS_HURRY if hurry else DIAL_GAP_MS
         due = now_ms - self._dialled_ms >= gap_ms and now_ms - self.started_ms >= FIRST_DIAL_MS
-        dial = short > 0 and due and self._dialing < DIALS_AT_ONCE
-        unfit = tuple(lane for lane in self._lanes if lane not in fit)
-        return Steps(dial, unfit if fit and not silent and len(fit) >= min(wanted, 2) else ())
+        room = silent or len(self._lanes) + self._dialing < LANES_OPEN_MAX
+        dial = short > 0 and due and room and self._dialing < DIALS_AT_ONCE
+        leave = list(dead)
+        if len(fit) >= wanted:
+            leave += [lane for lane in self._lanes if self._is_worn(lane) and lane not in dead]
+        return Steps(dial, tuple(leave))
 
-    def _learn_freeze(self, stalled: Collection[LaneId]) -> None:
-        for lane in stalled:
-            size = self._lanes[lane].bytes_received if lane in self._lanes else 0
-            if FREEZE_BYTES_MIN <= size <= FREEZE_BYTES_MAX:
-                self.freeze_bytes = min(size, self.freeze_bytes or size)
+    def _note_stalled(self, stalled: Collection[LaneId], now_ms: float) -> list[LaneId]:
+        """The lanes that are past hope."""
+        dead = []
+        for lane, known in self._lanes.items():
+            if lane not in stalled:
+                known.stalled_ms = None
+            elif known.stalled_ms is None:
+                known.stalled_ms = now_ms
+            elif now_ms - known.stalled_ms >= DEAD_MS:
+                dead.append(lane)
+                self._learn_freeze(known.bytes_received)
+        return dead
+
+    def _learn_freeze(self, size: int) -> None:
+        if not FREEZE_BYTES_MIN <= size <= FREEZE_BYTES_MAX:
+            return
+        before, self._died_bytes = self._died_bytes, size
+        if before is not None and abs(size - before) <= FREEZE_SPREAD * max(size, before):
+            self.freeze_bytes = min(size, before, self.freeze_bytes or size)
 
     def _is_worn(self, lane: LaneId) -> bool:
         return self.freeze_bytes is not None and self._lanes[lane].bytes_received > self.freeze_bytes * WEAR_SHARE

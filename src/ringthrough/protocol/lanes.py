@@ -39,10 +39,12 @@ class Transmission:
 @dataclass(frozen=True, slots=True)
 class Ack:
     """All that was sent on this lane up to the copy of `seq` has arrived. `delay_ms`: the receiver's clock less
-    `sent_ms`, modulo 2^32: only differences mean something. `is_narrow`: a hop further on has no room."""
+    `sent_ms`, modulo 2^32: only differences mean something. `level`: of the other direction; `is_narrow`: a hop
+    further on has no room."""
 
     seq: int
     delay_ms: int
+    level: Level = Level.NORMAL
     is_narrow: bool = False
 
 
@@ -140,7 +142,7 @@ class LaneSender:
             if copy.seq == ack.seq:
                 self.controller.measured(now_ms - copy.sent_ms, ack.delay_ms, now_ms)
                 break
-        self.controller.heard(ack.is_narrow, now_ms)
+        self.controller.heard(ack.level, ack.is_narrow, now_ms)
 
     def tick(self, now_ms: float) -> list[Transmission]:
         """What is due again: frames not acknowledged in time, on lanes that have not carried them yet."""
@@ -159,13 +161,21 @@ class LaneSender:
             frame.due_ms = now_ms + limit_ms
             if frame.resends < resends:
                 frame.resends += 1
-                out += self._transmit(frame, 1, now_ms)
+                again = self._transmit(frame, 1, now_ms)
+                if not again:  # no lane is left for it: more are needed
+                    self.controller.missed(now_ms)
+                out += again
         return out
 
     def stalled(self, now_ms: float) -> list[LaneId]:
         """Lanes on which nothing arrives any more."""
         patience_ms = max(STALL_MS_MIN, STALL_ROUND_TRIPS * self.controller.round_trip_ms)
         return [lane for lane, state in self._lanes.items() if state.waited_ms(now_ms) > patience_ms]
+
+    def heard_ms(self, lane: LaneId) -> float:
+        """When the lane last answered, or was opened."""
+        state = self._lanes[lane]
+        return state.opened_ms if state.acked_ms is None else state.acked_ms
 
     def is_silent(self, now_ms: float, patience_ms: float) -> bool:
         """Whether frames are under way and no lane has answered anything for `patience_ms`."""
@@ -225,9 +235,11 @@ class LaneReceiver:
         self._newest: int | None = None
         self._seen: set[int] = set()
 
-    def arrived(self, seq: int, sent_ms: int, now_ms: float, is_narrow: bool = False) -> tuple[bool, Ack]:
+    def arrived(
+        self, seq: int, sent_ms: int, now_ms: float, level: Level = Level.NORMAL, is_narrow: bool = False
+    ) -> tuple[bool, Ack]:
         """Whether the frame is new, and the answer, which goes back on the lane it came on."""
-        return self._is_new(seq), Ack(seq, (int(now_ms) - sent_ms) & UINT32_MAX, is_narrow)
+        return self._is_new(seq), Ack(seq, (int(now_ms) - sent_ms) & UINT32_MAX, level, is_narrow)
 
     def _is_new(self, seq: int) -> bool:
         if self._newest is None:

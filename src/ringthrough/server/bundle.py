@@ -15,6 +15,7 @@ from ringthrough.protocol.frames import Ack, Acked, Carried, Carry, encode
 from ringthrough.protocol.lane_control import Controller, Level
 from ringthrough.protocol.lanes import Ack as LaneAck
 from ringthrough.protocol.lanes import LaneId, LaneReceiver, LaneSender, Transmission
+from ringthrough.protocol.limits import LANES_PER_BUNDLE_MAX
 
 from .outlet import Outlet
 
@@ -27,6 +28,9 @@ class Lane(Protocol):
     """What a bundle needs of a connection."""
 
     outlet: Outlet
+
+    def left(self) -> None:
+        """The bundle has given this lane up; close the connection."""
 
 
 class Bundle:
@@ -78,6 +82,12 @@ class Bundle:
         if self._linger is not None:
             self._linger.cancel()
             self._linger = None
+        if len(self._lanes) >= LANES_PER_BUNDLE_MAX:
+            # A connection may be dead for long before its end reaches us; the device knows better.
+            deadest = min(self._lanes, key=self._sender.heard_ms)
+            dead = self._lanes[deadest]
+            self.leave(deadest)
+            dead.left()
         lane_id = LaneId(self._next_lane)
         self._next_lane += 1
         self._lanes[lane_id] = lane
@@ -94,14 +104,15 @@ class Bundle:
 
     def carried(self, lane: LaneId, frame: Carry) -> None:
         """A frame or a copy of one has arrived from the device."""
-        is_new, ack = self._receiver.arrived(frame.seq, frame.sent_ms, self._now_ms(), self.is_narrow_ahead)
+        level = self._sender.controller.level
+        is_new, ack = self._receiver.arrived(frame.seq, frame.sent_ms, self._now_ms(), level, self.is_narrow_ahead)
         if is_new:
             self.is_narrow_ahead = self._carry(self, frame.body)
-        self._lanes[lane].outlet.send(encode(Acked(ack.seq, ack.delay_ms, int(ack.is_narrow))))
+        self._lanes[lane].outlet.send(encode(Acked(ack.seq, ack.delay_ms, int(ack.level), ack.is_narrow)))
 
     def acked(self, lane: LaneId, frame: Ack) -> None:
         """The device has taken what was sent on this lane."""
-        self._sender.acked(lane, LaneAck(frame.seq, frame.delay_ms, bool(frame.narrow)), self._now_ms())
+        self._sender.acked(lane, LaneAck(frame.seq, frame.delay_ms, Level(frame.level), frame.narrow), self._now_ms())
 
     def send(self, body: bytes) -> None:
         """A frame for the device."""

@@ -381,6 +381,12 @@ class Connection:
             self._bundle = bundle, bundle.join(self)
         self._send(Joined(frame.request, bundle.instance))
 
+    def left(self) -> None:
+        """See `bundle.Lane`."""
+        self._bundle = None
+        self.closed = True
+        self._close()
+
     def _leave(self) -> None:
         if self._bundle is not None:
             bundle, lane = self._bundle

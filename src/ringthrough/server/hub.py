@@ -371,7 +371,7 @@ class Hub:
 
         Raises:
             Refused: `forbidden` for a bundle of another stream, an unknown one, or a subscription that may not
-                signal; `too_many` lanes, or bundles of one stream.
+                signal; `too_many` bundles of one stream.
         """
         bundle, active = self._bundles.get(bundle_id, (None, None))
         if shown is not None:
@@ -385,8 +385,6 @@ class Hub:
             self._follow_epoch(shown)
         elif bundle is None:
             raise Refused(ErrorCode.FORBIDDEN)
-        if len(bundle) >= limits.LANES_PER_BUNDLE_MAX:
-            raise Refused(ErrorCode.TOO_MANY)
         return bundle
 
     def _make_bundle(self, bundle_id: bytes, active: ActiveStream, epoch: int) -> Bundle:
