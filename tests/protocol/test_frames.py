@@ -166,8 +166,8 @@ def test_an_append_has_a_size_together() -> None:
 
 
 def test_an_answer_to_a_carried_frame_looks_like_an_answer_to_a_message() -> None:
-    assert len(encode(Ack(1, 2, 0))) == len(encode(Acked(1, 2, 1))) == len(encode(Appended(1, 2)))
-    assert decode_server(encode(Acked(1, 2, 1))) == Acked(1, 2, 1)
+    assert len(encode(Ack(1, 2, 0, False))) == len(encode(Acked(1, 2, 3, True))) == len(encode(Appended(1, 2)))
+    assert decode_server(encode(Acked(1, 2, 3, True))) == Acked(1, 2, 3, True)
     assert decode_server(encode(Carried(1, 2, bytes(160)))) == Carried(1, 2, bytes(160))
 
 

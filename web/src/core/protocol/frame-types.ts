@@ -231,12 +231,13 @@ export interface Carried {
 
 /**
  * Everything on this lane up to the copy of `seq` has arrived. `delayMs`: the receiver's clock less `sentMs`, modulo
- * 2^32. `narrow` is 1 when a hop further on has no room, else 0.
+ * 2^32. `level`: the redundancy of the other direction, 0 to 3; `narrow` is 1 when a hop further on has no room, else 0.
  */
 export interface Ack {
   readonly type: "Ack"
   readonly seq: number
   readonly delayMs: number
+  readonly level: number
   readonly narrow: number
 }
 
@@ -245,6 +246,7 @@ export interface Acked {
   readonly type: "Acked"
   readonly seq: number
   readonly delayMs: number
+  readonly level: number
   readonly narrow: number
 }
 

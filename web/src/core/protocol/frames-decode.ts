@@ -182,13 +182,13 @@ function signalBody(reader: Reader): Uint8Array {
   return reader.bytes(left)
 }
 
-function decodeAck(message: Uint8Array): { seq: number; delayMs: number; narrow: number } {
+function decodeAck(message: Uint8Array): { seq: number; delayMs: number; level: number; narrow: number } {
   const reader = new Reader(message)
-  const [seq, delayMs, narrow] = [reader.uint32(), reader.uint32(), reader.uint8()]
+  const [seq, delayMs, flags] = [reader.uint32(), reader.uint32(), reader.uint8()]
   const padding = reader.uint16() | reader.uint8()
   reader.end("an acknowledgement")
-  if (narrow > 1 || padding !== 0) reader.refuse(ErrorCode.BAD_FRAME, "an acknowledgement has a flag of 0 or 1, and three zeros")
-  return { seq, delayMs, narrow }
+  if (flags > 7 || padding !== 0) reader.refuse(ErrorCode.BAD_FRAME, "an acknowledgement has flags up to 7, and three zeros")
+  return { seq, delayMs, level: flags & 3, narrow: flags >> 2 }
 }
 
 function decodeControl(type: number, message: Uint8Array): ControlFrame {

@@ -37,8 +37,8 @@ export function encode(frame: Frame): Uint8Array {
 
 const head = (type: number, number: number): Uint8Array => concat(Uint8Array.of(type), bigEndian(number, 4))
 
-const encodeAck = (type: number, { seq, delayMs, narrow }: Ack | Acked): Uint8Array =>
-  concat(head(type, seq), bigEndian(delayMs, 4), bigEndian(narrow, 1), new Uint8Array(ACK_PADDING_BYTES))
+const encodeAck = (type: number, { seq, delayMs, level, narrow }: Ack | Acked): Uint8Array =>
+  concat(head(type, seq), bigEndian(delayMs, 4), bigEndian(level | (narrow << 2), 1), new Uint8Array(ACK_PADDING_BYTES))
 
 const encodeRecord = ({ seq, receivedS, body }: Record): Uint8Array =>
   concat(bigEndian(seq, 8), bigEndian(receivedS, 8), bigEndian(body.length, 4), body)
