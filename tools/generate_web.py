@@ -1,4 +1,5 @@
-"""Writes the TypeScript that the web client shares with Python: limits, error lists, the call table.
+"""Writes the TypeScript that the web client shares with Python: limits, error lists, the call table, the
+constants of a call's lanes.
 
 Nothing is mirrored by hand: run `python tools/generate_web.py` after a change of the Python side and commit both.
 tests/test_generated.py fails while a file is stale. With `--check`, only says which files are.
@@ -12,7 +13,7 @@ import json
 import sys
 from collections.abc import Callable, Iterable
 from dataclasses import asdict
-from enum import StrEnum
+from enum import Enum
 from pathlib import Path
 from types import ModuleType
 
@@ -24,7 +25,7 @@ from ringthrough.e2ee import inbox, sframe  # noqa: E402
 from ringthrough.e2ee.content import calls as content_calls  # noqa: E402
 from ringthrough.e2ee.content import errors as content_errors  # noqa: E402
 from ringthrough.e2ee.content import limits as content_limits  # noqa: E402
-from ringthrough.protocol import calls, directory, errors, limits  # noqa: E402
+from ringthrough.protocol import calls, directory, errors, lane_control, lane_plan, lanes, limits  # noqa: E402
 
 CORE = ROOT / "web" / "src" / "core"
 SAFE_INTEGER_MAX = 2**53 - 1
@@ -37,6 +38,8 @@ def literal(value: object) -> str:
             return json.dumps(value, ensure_ascii=False)
         case int():
             return f"{value}n" if abs(value) > SAFE_INTEGER_MAX else f"{value:_}" if value >= 10_000 else str(value)
+        case float():
+            return repr(value).removesuffix(".0")
         case bytes():
             return json.dumps(value.decode("ascii"))
         case tuple():
@@ -64,21 +67,26 @@ def constants(module: ModuleType, skip: Iterable[str] = ()) -> str:
     out = []
     for node, after in zip(body, [*body[1:], None], strict=True):
         match node:
-            case ast.Assign(targets=[ast.Name(name)]) | ast.AnnAssign(target=ast.Name(name)) if name.isupper():
-                pass
+            case ast.Assign(targets=[ast.Name(name)]) | ast.AnnAssign(target=ast.Name(name)):
+                names = [name]
+            case ast.Assign(targets=[ast.Tuple(elts)]):
+                names = [target.id for target in elts if isinstance(target, ast.Name)]
             case _:
                 continue
-        value = getattr(module, name)
-        if name.startswith("_") or name in skip or not isinstance(value, int | str | bytes | tuple):
-            continue
+        found = [
+            f"export const {name} = {literal(getattr(module, name))}\n"
+            for name in names
+            if name.isupper() and not name.startswith("_") and name not in skip
+            if isinstance(getattr(module, name), int | float | str | bytes | tuple)
+        ]
         match after:
-            case ast.Expr(ast.Constant(str(doc))):
+            case ast.Expr(ast.Constant(str(doc))) if found:
                 out.append(comment(doc))
-        out.append(f"export const {name} = {literal(value)}\n")
+        out += found
     return "".join(out)
 
 
-def enum(kind: type[StrEnum]) -> str:
+def enum(kind: type[Enum]) -> str:
     """The enumeration as an object and a type of the same name."""
     members = "".join(f"  {member.name}: {literal(member.value)},\n" for member in kind)
     doc = comment(kind.__doc__ or "")
@@ -145,6 +153,20 @@ def call_table() -> str:
     doc = "In `state`, if `when` holds, `what` leads to `then` by `steps`. The first row that fits is taken."
     out.append(f"\n{comment(doc)}export const TRANSITIONS = [\n{rows}] as const\n")
     return "".join(out)
+
+
+def lane_control_constants() -> str:
+    """What a hop's controller goes by, the levels and what each means."""
+    plans = "".join(
+        f"  [Level.{level.name}]: {{ {', '.join(f'{name}: {value}' for name, value in asdict(plan).items())} }},\n"
+        for level, plan in lane_control.PLANS.items()
+    )
+    doc = comment(lane_control.Plan.__doc__ or "")
+    return (
+        module_constants(lane_control)()
+        + enum(lane_control.Level)
+        + f"\n{doc}export const PLANS = {{\n{plans}}} as const\n"
+    )
 
 
 def exporter_labels() -> str:
@@ -217,6 +239,9 @@ FILES: dict[str, Callable[[], str]] = {
     "protocol/limits.ts": protocol_limits,
     "protocol/errors.ts": protocol_errors,
     "protocol/calls-table.ts": call_table,
+    "protocol/lane-control-constants.ts": lane_control_constants,
+    "protocol/lane-plan-constants.ts": module_constants(lane_plan),
+    "protocol/lanes-constants.ts": module_constants(lanes),
     "e2ee/sframe-constants.ts": module_constants(sframe, skip=("CALL_EXPORTER_LABEL",)),
     "e2ee/inbox-constants.ts": module_constants(inbox),
     "e2ee/content/calls-constants.ts": call_bodies,

@@ -80,12 +80,12 @@ class _Lane:
 class LaneSender:
     """One direction of one hop. `is_writable` tells whether a lane takes bytes without queueing them."""
 
-    def __init__(self, controller: Controller, is_writable: Callable[[LaneId], bool]) -> None:
+    def __init__(self, controller: Controller, is_writable: Callable[[LaneId], bool], first_seq: int = 0) -> None:
         self.controller = controller
         self._is_writable = is_writable
         self._lanes: dict[LaneId, _Lane] = {}
         self._frames: dict[int, _Frame] = {}
-        self._next_seq = 0
+        self._next_seq = first_seq
         self._acked_ms = float("-inf")
         self.copies_sent = 0
         self.frames_dropped = 0

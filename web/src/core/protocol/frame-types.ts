@@ -4,6 +4,7 @@
 // signals and a call's frames have a fixed binary header. Numbers that have 64 bits on the wire are refused from 2^53
 // on: a server that counts so far is not one of ours.
 import type { Brand } from "../brand.js"
+import type { Level } from "./lane-control-constants.js"
 
 /** 16 bytes. */
 export type StreamId = Brand<Uint8Array, "StreamId">
@@ -231,14 +232,14 @@ export interface Carried {
 
 /**
  * Everything on this lane up to the copy of `seq` has arrived. `delayMs`: the receiver's clock less `sentMs`, modulo
- * 2^32. `level`: the redundancy of the other direction, 0 to 3; `narrow` is 1 when a hop further on has no room, else 0.
+ * 2^32. `level`: the redundancy of the other direction, 0 to 3; `narrow`: a hop further on has no room.
  */
 export interface Ack {
   readonly type: "Ack"
   readonly seq: number
   readonly delayMs: number
-  readonly level: number
-  readonly narrow: number
+  readonly level: Level
+  readonly narrow: boolean
 }
 
 /** The same, from the server. */
@@ -246,8 +247,8 @@ export interface Acked {
   readonly type: "Acked"
   readonly seq: number
   readonly delayMs: number
-  readonly level: number
-  readonly narrow: number
+  readonly level: Level
+  readonly narrow: boolean
 }
 
 export type ClientFrame = Hello | Create | Open | Close | Append | Signal | Ping | Join | Carry | Ack

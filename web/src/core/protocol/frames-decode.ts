@@ -13,6 +13,8 @@ import {
   type ServerFrame,
   StreamKind,
 } from "./frame-types.js"
+import { ACK_NARROW } from "./frames-encode.js"
+import type { Level } from "./lane-control-constants.js"
 import {
   APPEND_BYTES_MAX,
   APPEND_RECORDS_MAX,
@@ -24,6 +26,8 @@ import {
   TOKEN_BYTES,
   TOKEN_HASH_BYTES,
 } from "./limits.js"
+
+const ACK_FLAGS_MAX = 7
 
 /**
  * Parse what a client sent.
@@ -182,13 +186,13 @@ function signalBody(reader: Reader): Uint8Array {
   return reader.bytes(left)
 }
 
-function decodeAck(message: Uint8Array): { seq: number; delayMs: number; level: number; narrow: number } {
+function decodeAck(message: Uint8Array): { seq: number; delayMs: number; level: Level; narrow: boolean } {
   const reader = new Reader(message)
   const [seq, delayMs, flags] = [reader.uint32(), reader.uint32(), reader.uint8()]
   const padding = reader.uint16() | reader.uint8()
   reader.end("an acknowledgement")
-  if (flags > 7 || padding !== 0) reader.refuse(ErrorCode.BAD_FRAME, "an acknowledgement has flags up to 7, and three zeros")
-  return { seq, delayMs, level: flags & 3, narrow: flags >> 2 }
+  if (flags > ACK_FLAGS_MAX || padding !== 0) reader.refuse(ErrorCode.BAD_FRAME, "an acknowledgement has flags up to 7, and three zeros")
+  return { seq, delayMs, level: (flags & ~ACK_NARROW) as Level, narrow: (flags & ACK_NARROW) !== 0 }
 }
 
 function decodeControl(type: number, message: Uint8Array): ControlFrame {

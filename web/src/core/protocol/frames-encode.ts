@@ -4,6 +4,8 @@ import { type Packable, pack } from "../msgpack.js"
 import { type Ack, type Acked, type Append, AppendFlag, type ControlFrame, type Frame, FrameType, type Record } from "./frame-types.js"
 import { TOKEN_HASH_BYTES } from "./limits.js"
 
+/** In the byte of an acknowledgement whose two lowest bits are the level. */
+export const ACK_NARROW = 4
 /** Behind an acknowledgement, so that it is as long as APPENDED. */
 const ACK_PADDING_BYTES = 3
 
@@ -38,7 +40,7 @@ export function encode(frame: Frame): Uint8Array {
 const head = (type: number, number: number): Uint8Array => concat(Uint8Array.of(type), bigEndian(number, 4))
 
 const encodeAck = (type: number, { seq, delayMs, level, narrow }: Ack | Acked): Uint8Array =>
-  concat(head(type, seq), bigEndian(delayMs, 4), bigEndian(level | (narrow << 2), 1), new Uint8Array(ACK_PADDING_BYTES))
+  concat(head(type, seq), bigEndian(delayMs, 4), Uint8Array.of(level | (narrow ? ACK_NARROW : 0)), new Uint8Array(ACK_PADDING_BYTES))
 
 const encodeRecord = ({ seq, receivedS, body }: Record): Uint8Array =>
   concat(bigEndian(seq, 8), bigEndian(receivedS, 8), bigEndian(body.length, 4), body)

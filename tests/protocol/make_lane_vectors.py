@@ -1,0 +1,413 @@
+"""Writes vectors/lanes: what happens to a hop's lanes and to a call's connections, with each answer of the rules.
+
+The hops are recorded on the virtual clock of `lane_world`. Run it after a deliberate change of the rules:
+`python -m tests.protocol.make_lane_vectors`.
+"""
+
+from __future__ import annotations
+
+import json
+import random
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+from ringthrough.protocol.lane_control import UINT32_MAX, Controller, Level
+from ringthrough.protocol.lane_plan import LanePlan
+from ringthrough.protocol.lanes import Ack, LaneId, LaneReceiver, LaneSender, Transmission
+
+from .lane_world import Path as Way
+from .lane_world import World, random_loss
+
+FOLDER = Path(__file__).resolve().parents[2] / "vectors" / "lanes"
+SILENCE_MS = 800.0
+LOOK_MS = 1000.0
+
+Event = list[Any]
+
+
+def replay_hop(events: list[Event], first_seq: int) -> list[Event]:
+    """Do what `events` say at both ends of a hop; return them with the answers filled in, at their end.
+
+    ["open", lane, now], ["close", lane, now, sent], ["writable", lane, is_it], ["send", number, now, sent],
+    ["acked", lane, seq, delay, level, narrow, now], ["tick", now, sent], ["look", now, state],
+    ["arrived", seq, sent_ms, level, narrow, now, is_new, delay].
+    `sent` lists [lane, seq, sent_ms, number]: bodies are numbers of 4 bytes.
+    """
+    writable: dict[int, bool] = {}
+    controller = Controller()
+    sender = LaneSender(controller, lambda lane: writable.get(lane, True), first_seq)
+    receiver = LaneReceiver()
+
+    def sent(transmissions: list[Transmission]) -> list[list[int]]:
+        return [[t.lane, t.seq, t.sent_ms, int.from_bytes(t.body, "big")] for t in transmissions]
+
+    done: list[Event] = []
+    for event in events:
+        match event:
+            case ["open", lane, now]:
+                sender.open(lane, now)
+                done.append(["open", lane, now])
+            case ["close", lane, now, *_]:
+                done.append(["close", lane, now, sent(sender.close(lane, now))])
+            case ["writable", lane, is_writable]:
+                writable[lane] = is_writable
+                done.append(["writable", lane, is_writable])
+            case ["send", number, now, *_]:
+                done.append(["send", number, now, sent(sender.send(number.to_bytes(4, "big"), now))])
+            case ["acked", lane, seq, delay, level, narrow, now]:
+                sender.acked(lane, Ack(seq, delay, Level(level), narrow), now)
+                done.append(["acked", lane, seq, delay, level, narrow, now])
+            case ["tick", now, *_]:
+                done.append(["tick", now, sent(sender.tick(now))])
+            case ["arrived", seq, sent_ms, level, narrow, now, *_]:
+                is_new, ack = receiver.arrived(seq, sent_ms, now, Level(level), narrow)
+                assert (ack.seq, ack.level, ack.is_narrow) == (seq, level, narrow)
+                done.append(["arrived", seq, sent_ms, level, narrow, now, is_new, ack.delay_ms])
+            case ["look", now, *_]:
+                done.append(["look", now, look(sender, now)])
+            case _:
+                raise ValueError(event)
+    return done
+
+
+def look(sender: LaneSender, now: float) -> dict[str, Any]:
+    """Everything that a hop tells of itself."""
+    controller = sender.controller
+    return {
+        "level": int(controller.level),
+        "lanes_wanted": controller.lanes_wanted,
+        "round_trip_ms": controller.round_trip_ms,
+        "resend_after_ms": controller.resend_after_ms,
+        "resends": controller.resends(now),
+        "queued_ms_max": controller.queued_ms_max(now),
+        "queueing_ms": controller.queueing_ms(now),
+        "miss_share": controller.miss_share(now),
+        "is_narrow": controller.is_narrow(now),
+        "lanes": sender.lanes,
+        "stalled": sender.stalled(now),
+        "is_silent": sender.is_silent(now, SILENCE_MS),
+        "due_ms": sender.due_ms,
+        "copies_sent": sender.copies_sent,
+        "frames_dropped": sender.frames_dropped,
+    }
+
+
+def replay_plan(events: list[Event]) -> list[Event]:
+    """Do what `events` say to the plan of a call that began at 0; return them with the answers filled in.
+
+    ["dialled", now], ["dial_ended"], ["opened", lane, now], ["received", lane, size], ["closed", lane, now, reset],
+    ["refused"],
+    ["step", wanted, stalled, silent, now, dial, leave, freeze_bytes, lanes_max].
+    """
+    plan = LanePlan(0.0)
+    done: list[Event] = []
+    for event in events:
+        match event:
+            case ["dialled", now]:
+                plan.dialled(now)
+            case ["dial_ended"]:
+                plan.dial_ended()
+            case ["opened", lane, now]:
+                plan.opened(lane, now)
+            case ["received", lane, size]:
+                plan.received(lane, size)
+            case ["closed", lane, now, reset]:
+                plan.closed(lane, now, reset=reset)
+            case ["refused"]:
+                plan.refused()
+            case ["step", wanted, stalled, silent, now, *_]:
+                steps = plan.step(wanted, stalled, silent, now)
+                answer = [steps.dial, list(steps.leave), plan.freeze_bytes, plan.lanes_max]
+                event = ["step", wanted, stalled, silent, now, *answer]
+            case _:
+                raise ValueError(event)
+        done.append(event)
+    return done
+
+
+class Recorded(World):
+    """A hop whose sender and receiver write down what they are asked, at times of a tenth of a millisecond."""
+
+    def __post_init__(self) -> None:
+        self.events: list[Event] = []
+        self.frozen: set[LaneId] = set()
+        super().__post_init__()
+        self.sender = _Sender(self.controller, self.events)
+        self.receiver = _Receiver(self.events)
+
+    def at(self, when_ms: float, what: Callable[[float], None]) -> None:
+        super().at(round(when_ms, 1), what)
+
+    def run(self, seconds: float) -> None:
+        for number in range(int(seconds * 1000 / LOOK_MS)):
+            self.at(number * LOOK_MS, lambda now_ms: self.events.append(["look", now_ms]))
+        super().run(seconds)
+
+    def freeze(self, lane: int, when_ms: float) -> None:
+        """Nothing passes on the lane any more, in either direction, and nobody is told."""
+        self.at(when_ms, lambda _: self.frozen.add(LaneId(lane)))
+
+    def _put(self, lane: LaneId, way: str, size: int, arrive: Callable[[float], None]) -> None:
+        if lane not in self.frozen:
+            super()._put(lane, way, size, lambda now_ms: None if lane in self.frozen else arrive(now_ms))
+
+    def end(self, lane: int, when_ms: float) -> None:
+        """The connection breaks, and both sides are told."""
+
+        def close(now_ms: float) -> None:
+            self.frozen.add(LaneId(lane))
+            self._transmit(self.sender.close(LaneId(lane), now_ms))
+
+        self.at(when_ms, close)
+
+
+class _Sender(LaneSender):
+    def __init__(self, controller: Controller, events: list[Event]) -> None:
+        super().__init__(controller, lambda lane: True)
+        self._events = events
+
+    def open(self, lane: LaneId, now_ms: float) -> None:
+        self._events.append(["open", lane, now_ms])
+        super().open(lane, now_ms)
+
+    def close(self, lane: LaneId, now_ms: float) -> list[Transmission]:
+        self._events.append(["close", lane, now_ms])
+        return super().close(lane, now_ms)
+
+    def send(self, body: bytes, now_ms: float) -> list[Transmission]:
+        self._events.append(["send", int.from_bytes(body[:4], "big"), now_ms])
+        return super().send(body, now_ms)
+
+    def acked(self, lane: LaneId, ack: Ack, now_ms: float) -> None:
+        self._events.append(["acked", lane, ack.seq, ack.delay_ms, int(ack.level), ack.is_narrow, now_ms])
+        super().acked(lane, ack, now_ms)
+
+    def tick(self, now_ms: float) -> list[Transmission]:
+        self._events.append(["tick", now_ms])
+        return super().tick(now_ms)
+
+
+class _Receiver(LaneReceiver):
+    def __init__(self, events: list[Event]) -> None:
+        super().__init__()
+        self._events = events
+
+    def arrived(
+        self, seq: int, sent_ms: int, now_ms: float, level: Level = Level.NORMAL, is_narrow: bool = False
+    ) -> tuple[bool, Ack]:
+        self._events.append(["arrived", seq, sent_ms, int(level), is_narrow, now_ms])
+        return super().arrived(seq, sent_ms, now_ms, level, is_narrow)
+
+
+def until(end_ms: float, share: float) -> Callable[[float, random.Random], bool]:
+    """Loss that ends."""
+    return lambda now_ms, rng: now_ms < end_ms and rng.random() < share
+
+
+def hop(seconds: float, lanes: int, up: Way, prepare: Callable[[Recorded], None] = lambda world: None) -> list[Event]:
+    """What happens on a hop of 50 ms in so many seconds."""
+    world = Recorded(up, Way(25.0, up.loss), lanes, seed=7)
+    prepare(world)
+    world.run(seconds)
+    return world.events
+
+
+def wrap() -> Iterator[Event]:
+    """Two lanes, 50 ms; the clock and the numbers pass 2^32 in the middle."""
+    start = UINT32_MAX + 1 - 3000.0
+    yield from (["open", 0, start], ["open", 1, start + 500])
+    seq = UINT32_MAX - 40
+    for number in range(100):
+        now, lane = start + 600 + number * 60.5, number % 2
+        yield ["send", number, now]
+        yield ["arrived", seq, int(now) & UINT32_MAX, 1, False, now + 25]
+        if number % 10 == 9:
+            yield ["tick", now + 30]
+            yield ["arrived", (seq - number) & UINT32_MAX, int(now) & UINT32_MAX, 1, False, now + 31]
+        for answered in (0, 1) if number == 0 else (lane, 1 - lane):
+            yield ["acked", answered, seq, 25, 1, False, now + 50]
+        seq = (seq + 1) & UINT32_MAX
+        if number % 5 == 0:
+            yield ["look", now + 51]
+
+
+def wild(seed: int) -> Iterator[Event]:
+    """Calls without order, as a hostile server and a broken network make them."""
+    chance = random.Random(seed)
+    now, number, newest = 0.0, 0, 0
+    for _ in range(600):
+        now += chance.choice([0, 0.5, 3, 17.3, 60, 60, 250, 1700 if chance.random() < 0.1 else 5])
+        lane = chance.randrange(4)
+        what = chance.choices(
+            ["open", "close", "writable", "send", "acked", "tick", "arrived", "look"], [3, 1, 2, 12, 12, 6, 8, 4]
+        )[0]
+        if what in ("open", "close"):
+            yield [what, lane, now]
+        elif what == "writable":
+            yield [what, lane, chance.random() < 0.8]
+        elif what == "send":
+            yield [what, number, now]
+            number += 1
+        elif what == "acked":
+            seq = max(0, number - chance.choice([1, 1, 2, 3, 5, 40]))
+            delay = (chance.choice([0, 30, 80, 500, -200]) + 12_345) & UINT32_MAX
+            yield [what, lane, seq, delay, chance.randrange(4), chance.random() < 0.1, now]
+        elif what == "arrived":
+            newest = (newest + chance.choice([1, 1, 1, 0, -1, -5, 1500, -1500])) & UINT32_MAX
+            yield [what, newest, chance.getrandbits(32), chance.randrange(4), chance.random() < 0.1, now]
+        else:
+            yield [what, now]
+
+
+def wild_plan(seed: int) -> Iterator[Event]:
+    """Calls of a plan without order."""
+    chance = random.Random(seed)
+    now = 0.0
+    for _ in range(400):
+        now += chance.choice([0, 100, 100, 350, 1000])
+        lane = chance.randrange(8)
+        what = chance.choices(["opened", "closed", "received", "dialled", "refused", "step"], [4, 1, 6, 1, 1, 12])[0]
+        if what == "opened":
+            yield [what, lane, now]
+        elif what == "closed":
+            yield [what, lane, now, chance.random() < 0.5]
+        elif what == "received":
+            yield [what, lane, chance.choice([200, 5000, 20_000])]
+        elif what == "dialled":
+            yield from ([what, now], ["dial_ended"])
+        elif what == "refused":
+            yield [what]
+        else:
+            stalled = sorted(chance.sample(range(8), chance.choice([0, 0, 1, 2])))
+            for _ in range(chance.choice([1, 1, 12])):
+                yield [what, chance.randrange(1, 7), stalled, chance.random() < 0.05, now]
+                now += 400
+
+
+class Network:
+    """What a plan meets: connections that end, freeze or are forbidden."""
+
+    def __init__(self, freeze_bytes: int | None = None, lanes_max: int | None = None, wanted: int = 2) -> None:
+        self.plan = LanePlan(0.0)
+        self.events: list[Event] = []
+        self.freeze_bytes = freeze_bytes
+        self.lanes_max = lanes_max
+        self.wanted = wanted
+        self.lanes: dict[LaneId, int] = {}
+        self.next = 0
+
+    def run(self, seconds: float, silent: range = range(0)) -> list[Event]:
+        """Frames of 200 bytes on every lane each 100 ms; `silent` are the seconds in which nothing passes at all."""
+        self._do("opened", self._fresh(), 0.0)
+        due: list[float] = []
+        for now in (number * 100.0 for number in range(int(seconds * 10))):
+            is_silent = int(now // 1000) in silent
+            while due and due[0] <= now and not is_silent:
+                due.pop(0)
+                is_forbidden = self.lanes_max is not None and len(self.lanes) >= self.lanes_max
+                if is_forbidden and self.next % 2:
+                    self._do("refused")
+                    self._do("dial_ended")
+                    continue
+                self._do("dial_ended")
+                self._do("opened", self._fresh(), now)
+                if is_forbidden:
+                    self._end(LaneId(self.next - 1), now + 40.0, reset=True)
+            stalled = []
+            for lane, size in self.lanes.items():
+                if is_silent or (self.freeze_bytes is not None and size >= self.freeze_bytes):
+                    stalled.append(lane)
+                    continue
+                self.lanes[lane] += 200
+                self._do("received", lane, 200)
+            self.events.append(["step", self.wanted, stalled, is_silent, now])
+            steps = self.plan.step(self.wanted, stalled, is_silent, now)
+            for lane in steps.leave:
+                self._end(lane, now, reset=False)
+            if steps.dial:
+                self._do("dialled", now)
+                due.append(now + 150.0)
+        return self.events
+
+    def _do(self, what: str, *arguments: Any) -> None:
+        self.events.append([what, *arguments])
+        getattr(self.plan, what)(*arguments)
+
+    def _fresh(self) -> LaneId:
+        lane = LaneId(self.next)
+        self.next += 1
+        self.lanes[lane] = 0
+        return lane
+
+    def _end(self, lane: LaneId, now: float, *, reset: bool) -> None:
+        del self.lanes[lane]
+        self.events.append(["closed", lane, now, reset])
+        self.plan.closed(lane, now, reset=reset)
+
+
+def hops() -> Iterator[tuple[str, str, int, list[Event]]]:
+    """(name, what it shows, number of the first frame, events without answers)."""
+    yield "clean", "nothing goes wrong", 0, hop(10, 2, Way(25.0))
+    yield "loss-5", "one packet in twenty is lost", 0, hop(15, 2, Way(25.0, random_loss(0.05)))
+    yield "loss-20", "one packet in five is lost for 8 s", 0, hop(19, 4, Way(25.0, until(7_000, 0.2)))
+    narrow = Way(25.0, rate_bps=lambda now_ms: 32_000.0 if 2000 <= now_ms < 8000 else float("inf"))
+    yield "narrow", "32 kbit/s for 6 s", 0, hop(14, 2, narrow)
+    slower = Way(25.0, rate_bps=lambda now_ms: 32_000.0 if now_ms >= 2000 else float("inf"))
+    yield "narrow-for-good", "32 kbit/s, and never more again", 0, hop(20, 2, slower)
+    yield "lane-ends", "one of two connections breaks", 0, hop(8, 2, Way(25.0), lambda world: world.end(0, 4010))
+    yield (
+        "lane-stalls",
+        "one of two connections freezes",
+        0,
+        hop(9, 2, Way(25.0), lambda world: world.freeze(0, 4010)),
+    )
+
+    def black(world: Recorded) -> None:
+        world.freeze(0, 4010)
+        world.freeze(1, 4010)
+        world.at(7000, lambda now_ms: world.sender.open(LaneId(2), now_ms))
+
+    yield "all-stall", "both connections freeze, then a third comes", 0, hop(10, 2, Way(25.0), black)
+    yield "wrap", "numbers and clock pass 2^32", UINT32_MAX - 40, list(wrap())
+    for seed in range(3):
+        yield f"wild-{seed}", "no order at all", 0, list(wild(seed))
+
+
+def plans() -> Iterator[tuple[str, str, list[Event]]]:
+    """(name, what it shows, events without answers)."""
+    yield "plan-clean", "a spare lane is opened", Network().run(10)
+    yield "plan-heavy", "six lanes are wanted", Network(wanted=6).run(15)
+    yield "plan-freeze", "a connection freezes after 16 KB", Network(freeze_bytes=16_000).run(30)
+    yield "plan-count", "more than two connections are reset", Network(lanes_max=2, wanted=4).run(15)
+    yield "plan-silent", "nothing passes for five seconds", Network().run(15, range(4, 9))
+    for seed in range(2):
+        yield f"plan-wild-{seed}", "no order at all", list(wild_plan(seed))
+
+
+def files() -> Iterator[tuple[Path, str]]:
+    """Every file with its content."""
+    for name, shows, first_seq, events in hops():
+        yield (
+            FOLDER / f"{name}.json",
+            document({"shows": shows, "first_seq": first_seq}, replay_hop(events, first_seq)),
+        )
+    for name, shows, events in plans():
+        yield FOLDER / f"{name}.json", document({"shows": shows}, replay_plan(events))
+
+
+def document(head: dict[str, Any], events: list[Event]) -> str:
+    """One event a line."""
+    rows = ",\n".join("  " + json.dumps(event, separators=(",", ":")) for event in events)
+    return json.dumps(head, indent=1)[:-2] + f',\n "events": [\n{rows}\n ]\n}}\n'
+
+
+def main() -> None:
+    """Write the files."""
+    FOLDER.mkdir(parents=True, exist_ok=True)
+    for path, content in files():
+        path.write_text(content)
+
+
+if __name__ == "__main__":
+    main()

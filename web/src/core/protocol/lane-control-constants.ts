@@ -1,0 +1,51 @@
+// Generated from src/ringthrough/protocol/lane_control.py by tools/generate_web.py: change that file, not this one.
+
+export const UINT32_MAX = 4_294_967_295
+export const ROUND_TRIP_MS_UNKNOWN = 200
+export const ROUND_TRIP_WINDOW_MS = 2000
+export const MISS_WINDOW_MS = 4000
+export const MISS_SAMPLES_MIN = 12
+export const BOOST_ABOVE = 0.09
+export const BOOST_BELOW = 0.05
+/** Shares of missed copies at which a level is entered and left. */
+export const HEAVY_ABOVE = 0.45
+export const HEAVY_BELOW = 0.36
+/** How long the share must be below before a level is left. */
+export const CALM_MS = 10_000
+export const DELAY_WINDOW_MS = 600
+export const BASE_WINDOW_MS = 30_000
+export const QUEUEING_MS = 40
+export const QUEUEING_MS_SEVERE = 150
+export const QUEUEING_MS_OVER = 20
+/** What may wait in the pipe. More would be heard too late. */
+export const QUEUED_MS_MAX = 400
+export const SUSTAINED_MS = 500
+export const SUSTAINED_MS_SEVERE = 300
+/** After a step down, what made the queue is still in it: the next step waits for so long. */
+export const DRAIN_MS = 1000
+/** Only below this much queueing do late answers tell of loss. */
+export const CLEAR_MS = 15
+/** A level left because of queueing is not tried again for so long; doubled each time it happens again. */
+export const HOLD_MS_MIN = 6000
+export const HOLD_MS_MAX = 96_000
+/** A lean hop whose delay neither falls nor grows for so long has a new ordinary delay: the way changed. */
+export const SETTLED_MS = 3000
+export const SETTLED_SPREAD_MS = 15
+export const NARROW_HEARD_MS = 2000
+
+/** How much redundancy the hop gets. */
+export const Level = {
+  LEAN: 0,
+  NORMAL: 1,
+  BOOST: 2,
+  HEAVY: 3,
+} as const
+export type Level = (typeof Level)[keyof typeof Level]
+
+/** `copies` of each frame at once, up to `resends` more when answers are late; `lanes` are worth having. */
+export const PLANS = {
+  [Level.LEAN]: { copies: 1, resends: 1, lanes: 2 },
+  [Level.NORMAL]: { copies: 1, resends: 2, lanes: 2 },
+  [Level.BOOST]: { copies: 2, resends: 2, lanes: 4 },
+  [Level.HEAVY]: { copies: 3, resends: 2, lanes: 6 },
+} as const

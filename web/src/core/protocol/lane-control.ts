@@ -1,0 +1,221 @@
+// How many copies, lanes and re-sends a hop needs, from what its answers tell (docs/spec/lanes.md section 5).
+//
+// Two signals that must not be mixed up. Misses: a copy not acknowledged within a round trip and a quarter was held up
+// by loss; against loss helps redundancy. Queueing: the smallest one-way delay of all lanes over the last second, less
+// the smallest of the last half minute; loss delays some copies and never all, a full pipe delays every one. Against a
+// full pipe redundancy is poison.
+//
+// Pure: times are milliseconds of one monotonic clock. The same rules run in `ringthrough.protocol.lane_control`;
+// `vectors/lanes` holds the two together, so sums and products stand in the same order.
+import * as given from "./lane-control-constants.js"
+import { Level, PLANS } from "./lane-control-constants.js"
+
+export { Level, PLANS }
+
+/** `copies` of each frame at once, up to `resends` more when answers are late; `lanes` are worth having. */
+export interface Plan {
+  readonly copies: number
+  readonly resends: number
+  readonly lanes: number
+}
+
+/** The smallest of the values of the last `spanMs`. */
+export class WindowMinimum {
+  private rising: (readonly [atMs: number, value: number])[] = []
+
+  constructor(private readonly spanMs: number) {}
+
+  add(value: number, nowMs: number): void {
+    while ((this.rising.at(-1)?.[1] ?? -Infinity) >= value) this.rising.pop()
+    this.rising.push([nowMs, value])
+  }
+
+  /** Undefined when the span holds no value. */
+  minimum(nowMs: number): number | undefined {
+    while (this.rising[0] !== undefined && nowMs - this.rising[0][0] > this.spanMs) this.rising.shift()
+    return this.rising[0]?.[1]
+  }
+
+  clear(): void {
+    this.rising = []
+  }
+}
+
+/** The level of one hop in one direction. */
+export class Controller {
+  private levelNow: Level = Level.NORMAL
+  private roundTripNowMs: number = given.ROUND_TRIP_MS_UNKNOWN
+  private readonly roundTrips = new WindowMinimum(given.ROUND_TRIP_WINDOW_MS)
+  private readonly roundTripsBase = new WindowMinimum(given.BASE_WINDOW_MS)
+  private readonly delays = new WindowMinimum(given.DELAY_WINDOW_MS)
+  private readonly base = new WindowMinimum(given.BASE_WINDOW_MS)
+  private delayZero: number | undefined
+  private outcomes: (readonly [atMs: number, missed: boolean])[] = []
+  private missedCount = 0
+  /** When the share of misses was last too high for a lower level. */
+  private busyMs = -Infinity
+  private queueingSinceMs: number | undefined
+  private severeSinceMs: number | undefined
+  private drainedMs = -Infinity
+  /** Until when each level is not to be entered, and for how long that was. */
+  private readonly holds = new Map<Level, readonly [untilMs: number, holdMs: number]>()
+  private settling: readonly [sinceMs: number, queueingMs: number] | undefined
+  private narrowHeardMs = -Infinity
+  private levelBack: Level = Level.NORMAL
+
+  get level(): Level {
+    return this.levelNow
+  }
+
+  get roundTripMs(): number {
+    return this.roundTripNowMs
+  }
+
+  /** What the needier of the two directions can use. */
+  get lanesWanted(): number {
+    return PLANS[Math.max(this.levelNow, this.levelBack) as Level].lanes
+  }
+
+  /** What the level means. */
+  get plan(): Plan {
+    return PLANS[this.levelNow]
+  }
+
+  /** How long an answer may take. The smallest recent round trip: when all of them grow, so does this. */
+  get resendAfterMs(): number {
+    return 1.25 * this.roundTripNowMs + 15
+  }
+
+  /** How often a frame may go again. Not once a queue builds: then answers are late, and frames not lost. */
+  resends(nowMs: number): number {
+    return this.queueingMs(nowMs) < given.CLEAR_MS ? this.plan.resends : 0
+  }
+
+  /** How long a lane may leave a copy unanswered and still be given another. */
+  queuedMsMax(nowMs: number): number {
+    return given.QUEUED_MS_MAX + (this.roundTripsBase.minimum(nowMs) ?? given.ROUND_TRIP_MS_UNKNOWN)
+  }
+
+  /** Whether less sound should be sent: this hop is lean, or one behind it said so lately. */
+  isNarrow(nowMs: number): boolean {
+    return this.levelNow === Level.LEAN || nowMs - this.narrowHeardMs < given.NARROW_HEARD_MS
+  }
+
+  /** By how much even the fastest copy of the last second was slower than the way can be. */
+  queueingMs(nowMs: number): number {
+    const [recent, base] = [this.delays.minimum(nowMs), this.base.minimum(nowMs)]
+    return recent === undefined || base === undefined ? 0 : recent - base
+  }
+
+  /** Share of copies that were not answered in time, of the last seconds; 0 while there are too few. */
+  missShare(nowMs: number): number {
+    while (this.outcomes[0] !== undefined && nowMs - this.outcomes[0][0] > given.MISS_WINDOW_MS) {
+      if (this.outcomes.shift()?.[1]) this.missedCount--
+    }
+    return this.outcomes.length >= given.MISS_SAMPLES_MIN ? this.missedCount / this.outcomes.length : 0
+  }
+
+  /** A copy was answered in time. */
+  arrived(nowMs: number): void {
+    if (this.queueingMs(nowMs) < given.CLEAR_MS) this.outcomes.push([nowMs, false])
+  }
+
+  /** A copy was not. While the pipe is full, that says nothing about loss. */
+  missed(nowMs: number): void {
+    if (this.queueingMs(nowMs) >= given.CLEAR_MS) return
+    this.outcomes.push([nowMs, true])
+    this.missedCount++
+  }
+
+  /** A round trip, and the one-way delay of the same copy (modulo 2^32, from any zero). */
+  measured(roundTripMs: number, delayMs: number, nowMs: number): void {
+    this.roundTrips.add(roundTripMs, nowMs)
+    this.roundTripsBase.add(roundTripMs, nowMs)
+    this.roundTripNowMs = this.roundTrips.minimum(nowMs) || roundTripMs
+    this.delayZero ??= delayMs
+    const half = (given.UINT32_MAX - 1) / 2
+    const relative = ((delayMs - this.delayZero + half) >>> 0) - half
+    this.delays.add(relative, nowMs)
+    this.base.add(relative, nowMs)
+  }
+
+  /** What an answer said of the other direction, and of the hops behind. */
+  heard(level: Level, isNarrow: boolean, nowMs: number): void {
+    this.levelBack = level
+    if (isNarrow) this.narrowHeardMs = nowMs
+  }
+
+  /** Judge anew; called before each frame. */
+  update(nowMs: number): void {
+    const queueingMs = this.queueingMs(nowMs)
+    this.noteQueueing(queueingMs, nowMs)
+    if (this.isSustained(nowMs)) this.stepDown(nowMs)
+    else if (this.levelNow === Level.LEAN) this.leaveLean(queueingMs, nowMs)
+    else this.followMisses(queueingMs, nowMs)
+  }
+
+  private noteQueueing(queueingMs: number, nowMs: number): void {
+    this.queueingSinceMs = queueingMs < given.QUEUEING_MS ? undefined : (this.queueingSinceMs ?? nowMs)
+    this.severeSinceMs = queueingMs < given.QUEUEING_MS_SEVERE ? undefined : (this.severeSinceMs ?? nowMs)
+  }
+
+  private isSustained(nowMs: number): boolean {
+    if (this.levelNow === Level.LEAN || this.queueingSinceMs === undefined || nowMs < this.drainedMs) return false
+    const isSevere = this.severeSinceMs !== undefined && nowMs - this.severeSinceMs >= given.SUSTAINED_MS_SEVERE
+    return isSevere || nowMs - this.queueingSinceMs >= given.SUSTAINED_MS
+  }
+
+  private stepDown(nowMs: number): void {
+    for (const level of Object.values(Level)) {
+      if (level < this.levelNow) continue
+      const [, before] = this.holds.get(level) ?? [0, given.HOLD_MS_MIN / 2]
+      const holdMs = Math.min(2 * before, given.HOLD_MS_MAX)
+      this.holds.set(level, [nowMs + holdMs, holdMs])
+    }
+    this.enter(this.levelNow > Level.NORMAL ? Level.NORMAL : Level.LEAN, nowMs)
+    this.drainedMs = nowMs + given.DRAIN_MS
+    this.settling = undefined
+  }
+
+  private enter(level: Level, nowMs: number): void {
+    this.levelNow = level
+    this.busyMs = nowMs
+    // Copies of the other level say little about this one.
+    this.outcomes = []
+    this.missedCount = 0
+  }
+
+  private mayEnter(level: Level, nowMs: number): boolean {
+    return nowMs >= (this.holds.get(level)?.[0] ?? nowMs)
+  }
+
+  private leaveLean(queueingMs: number, nowMs: number): void {
+    if (queueingMs <= given.QUEUEING_MS_OVER) {
+      const isLossy = this.missShare(nowMs) > given.HEAVY_ABOVE
+      if (isLossy || this.mayEnter(Level.NORMAL, nowMs)) this.enter(Level.NORMAL, nowMs)
+      return
+    }
+    if (queueingMs < given.QUEUEING_MS) return
+    if (this.settling === undefined || Math.abs(queueingMs - this.settling[1]) > given.SETTLED_SPREAD_MS) {
+      this.settling = [nowMs, queueingMs]
+    } else if (nowMs - this.settling[0] >= given.SETTLED_MS) {
+      this.base.clear()
+      this.settling = undefined
+    }
+  }
+
+  private followMisses(queueingMs: number, nowMs: number): void {
+    const share = this.missShare(nowMs)
+    const step = (boost: number, heavy: number): Level =>
+      share > heavy ? Level.HEAVY : share > boost ? Level.BOOST : Level.NORMAL
+    const wanted = step(given.BOOST_ABOVE, given.HEAVY_ABOVE)
+    const kept = step(given.BOOST_BELOW, given.HEAVY_BELOW)
+    if (kept >= this.levelNow) this.busyMs = nowMs
+    const above = Math.min(this.levelNow + 1, Level.HEAVY) as Level
+    if (wanted > this.levelNow && this.mayEnter(above, nowMs) && queueingMs < given.CLEAR_MS) {
+      this.enter(above, nowMs)
+    } else if (this.levelNow > Level.NORMAL && nowMs - this.busyMs > given.CALM_MS) {
+      this.enter((this.levelNow - 1) as Level, nowMs)
+    }
+  }
+}

@@ -1,0 +1,23 @@
+// Generated from src/ringthrough/protocol/lane_plan.py by tools/generate_web.py: change that file, not this one.
+
+/** The spare lane is opened so long after the call began. */
+export const FIRST_DIAL_MS = 500
+export const DIAL_GAP_MS = 2000
+/** Between two openings, and where lanes fail. */
+export const DIAL_GAP_MS_HURRY = 1000
+export const DIALS_AT_ONCE = 2
+/** Stalled ones counted: networks that count connections begin at more. */
+export const LANES_OPEN_MAX = 6
+/** What a server sends before the first frame; it counts where connections are frozen by bytes. */
+export const HANDSHAKE_BYTES = 4000
+/** A lane that was stalled for so long is left; until then loss may be all that ails it. */
+export const DEAD_MS = 3000
+export const FREEZE_BYTES_MIN = 6000
+export const FREEZE_BYTES_MAX = 64_000
+/** Two lanes that died after nearly as many bytes within these were frozen by rule, and not by chance. */
+export const FREEZE_SPREAD = 0.25
+/** Share of the bytes that froze a lane, after which another takes its place. */
+export const WEAR_SHARE = 0.5
+export const EARLY_END_MS = 3000
+/** After so many lanes that were reset this soon while others lived, the network counts connections. */
+export const EARLY_ENDS_MAX = 2

@@ -1,0 +1,119 @@
+// When a client opens further lanes and leaves old ones (docs/spec/lanes.md section 6).
+//
+// Few connections, opened seconds apart: many at once are a fingerprint, and some networks reset them. Pure: times are
+// milliseconds of one monotonic clock. The same rules run in `ringthrough.protocol.lane_plan`; `vectors/lanes` holds the
+// two together.
+import * as given from "./lane-plan-constants.js"
+import type { LaneId } from "./lanes.js"
+
+interface Known {
+  readonly openedMs: number
+  bytesReceived: number
+  /** Since when. */
+  stalledMs: number | null
+}
+
+/** What to do now. */
+export interface Steps {
+  readonly dial: boolean
+  readonly leave: readonly LaneId[]
+}
+
+/** One call's connections. The lane of the message connection is one of them, opened by others. */
+export class LanePlan {
+  /** After how many bytes this network freezes a connection; null where it has not. */
+  freezeBytes: number | null = null
+  /** How many connections this network lets live; null where it has not said. */
+  lanesMax: number | null = null
+  dials = 0
+  private readonly lanes = new Map<LaneId, Known>()
+  private dialing = 0
+  private dialledMs = -Infinity
+  private earlyEnds = 0
+  private diedBytes: number | null = null
+
+  constructor(readonly startedMs: number) {}
+
+  /** A connection is being opened. */
+  dialled(nowMs: number): void {
+    this.dials++
+    this.dialing++
+    this.dialledMs = nowMs
+  }
+
+  /** It is a lane now, or failed. */
+  dialEnded(): void {
+    this.dialing--
+  }
+
+  /** A lane more. */
+  opened(lane: LaneId, nowMs: number): void {
+    this.lanes.set(lane, { openedMs: nowMs, bytesReceived: given.HANDSHAKE_BYTES, stalledMs: null })
+  }
+
+  /** Bytes of a message from the server, with what carries them. */
+  received(lane: LaneId, size: number): void {
+    const known = this.lanes.get(lane)
+    if (known !== undefined) known.bytesReceived += size
+  }
+
+  /** A lane less; `reset` by the network, and not closed by one of the two ends. */
+  closed(lane: LaneId, nowMs: number, reset: boolean): void {
+    const known = this.lanes.get(lane)
+    this.lanes.delete(lane)
+    if (known !== undefined) this.noteEnd(reset && nowMs - known.openedMs < given.EARLY_END_MS)
+  }
+
+  /** An opening was reset by the network. */
+  refused(): void {
+    this.noteEnd(true)
+  }
+
+  private noteEnd(isEarly: boolean): void {
+    this.earlyEnds = isEarly && this.lanes.size > 0 ? this.earlyEnds + 1 : 0
+    if (this.earlyEnds >= given.EARLY_ENDS_MAX) this.lanesMax = this.lanes.size
+  }
+
+  /** `wanted` lanes that work; `stalled` ones answer nothing; `silent`: none does. */
+  step(wanted: number, stalled: readonly LaneId[], silent: boolean, nowMs: number): Steps {
+    const dead = this.noteStalled(stalled, nowMs)
+    const fit = [...this.lanes].filter(([lane, known]) => !stalled.includes(lane) && !this.isWorn(known)).map(([lane]) => lane)
+    // What ails all lanes at once is the network; a new connection is the way out of it, if there is one.
+    const count = Math.max(1, Math.min(wanted, this.lanesMax || wanted))
+    const short = count - this.dialing - (silent ? 0 : fit.length)
+    const hurry = silent || stalled.length > 0 || this.freezeBytes !== null
+    const gapMs = hurry ? given.DIAL_GAP_MS_HURRY : given.DIAL_GAP_MS
+    const isDue = nowMs - this.dialledMs >= gapMs && nowMs - this.startedMs >= given.FIRST_DIAL_MS
+    const hasRoom = silent || this.lanes.size + this.dialing < given.LANES_OPEN_MAX
+    const dial = short > 0 && isDue && hasRoom && this.dialing < given.DIALS_AT_ONCE
+    const worn = [...this.lanes].filter(([lane, known]) => this.isWorn(known) && !dead.includes(lane)).map(([lane]) => lane)
+    return { dial, leave: fit.length >= count ? [...dead, ...worn] : dead }
+  }
+
+  /** The lanes that are past hope. */
+  private noteStalled(stalled: readonly LaneId[], nowMs: number): LaneId[] {
+    const dead: LaneId[] = []
+    for (const [lane, known] of this.lanes) {
+      if (!stalled.includes(lane)) known.stalledMs = null
+      else if (known.stalledMs === null) known.stalledMs = nowMs
+      else if (nowMs - known.stalledMs >= given.DEAD_MS) {
+        dead.push(lane)
+        this.learnFreeze(known.bytesReceived)
+      }
+    }
+    return dead
+  }
+
+  private learnFreeze(size: number): void {
+    if (size < given.FREEZE_BYTES_MIN || size > given.FREEZE_BYTES_MAX) return
+    const before = this.diedBytes
+    this.diedBytes = size
+    if (before !== null && Math.abs(size - before) <= given.FREEZE_SPREAD * Math.max(size, before)) {
+      this.freezeBytes = Math.min(size, before, this.freezeBytes || size)
+    }
+  }
+
+  private isWorn({ bytesReceived }: Known): boolean {
+    return this.freezeBytes !== null && bytesReceived > this.freezeBytes * given.WEAR_SHARE
+  }
+}

@@ -1,0 +1,11 @@
+// Generated from src/ringthrough/protocol/lanes.py by tools/generate_web.py: change that file, not this one.
+
+/** A frame this old is forgotten: nobody would play it. */
+export const FRAME_LIFETIME_MS = 1000
+/** Frames that a lane may take before its first answer. */
+export const UNANSWERED_MAX = 8
+/** A lane that has answered nothing for at least this long, while another one did, is stalled. */
+export const STALL_MS_MIN = 1000
+export const STALL_ROUND_TRIPS = 4
+/** How far behind the newest frame a receiver still tells a copy from a frame. */
+export const WINDOW_FRAMES = 1024
