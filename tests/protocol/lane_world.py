@@ -80,7 +80,7 @@ class World:
 
     def __post_init__(self) -> None:
         self.rng = random.Random(self.seed)
-        self.controller = Controller()
+        self.controller, self.back = Controller(), Controller()
         self.sender = LaneSender(self.controller, lambda lane: True)
         self.receiver = LaneReceiver()
         self._events: list[tuple[float, int, Callable[[float], None]]] = []
@@ -128,13 +128,15 @@ class World:
             self._put(t.lane, "up", len(t.body) + OVERHEAD_BYTES, lambda now_ms, t=t: self._arrive(t, now_ms))  # type: ignore[misc]
 
     def _arrive(self, t: Transmission, now_ms: float) -> None:
-        is_new, ack = self.receiver.arrived(t.seq, t.sent_ms, now_ms + 12_345)
+        is_new, ack = self.receiver.arrived(t.lane, t.seq, t.sent_ms, now_ms + 12_345, self.back)
         number = int.from_bytes(t.body[:4], "big")
         if is_new:
             sent_ms, known = self.delays_ms[number]
             assert known is None, "the receiver took a copy for a frame"
             self.delays_ms[number] = (sent_ms, now_ms - sent_ms)
-        self._put(t.lane, "down", ACK_BYTES, lambda now_ms: self._acked(t.lane, ack, now_ms))
+        self.back.heard(self.controller.level, False, now_ms)
+        if ack is not None:
+            self._put(t.lane, "down", ACK_BYTES, lambda now_ms: self._acked(t.lane, ack, now_ms))
 
     def _acked(self, lane: LaneId, ack: Ack, now_ms: float) -> None:
         self.sender.acked(lane, ack, now_ms)

@@ -29,8 +29,6 @@ log = logging.getLogger(__name__)
 UNSENT_BYTES_MAX = 2048
 DIAL_TIMEOUT_S = 10.0
 PLAN_S = 0.1
-SILENCE_MS = 800.0
-"""When no lane has answered anything for so long, the network under all of them is in doubt."""
 MESSAGE_OVERHEAD_BYTES = 26
 """WebSocket header and TLS record of a message."""
 
@@ -128,7 +126,7 @@ class Lanes:
     def _step(self, http: aiohttp.ClientSession) -> None:
         now_ms = self._now_ms()
         stalled = self.sender.stalled(now_ms)
-        silent = not self._sockets or self.sender.is_silent(now_ms, SILENCE_MS)
+        silent = not self._sockets or self.sender.is_silent(now_ms)
         steps = self.plan.step(self.sender.controller.lanes_wanted, stalled, silent, now_ms)
         for lane in steps.leave:
             # The message connection is left only when nothing comes through it: messages may be under way on it.
@@ -205,6 +203,7 @@ class Lanes:
         if lane == self._main:
             self._main = None
         self.plan.closed(lane, self._now_ms(), reset=reset)
+        self._receiver.closed(lane)
         self._transmit(self.sender.close(lane, self._now_ms()))
 
     def _received(self, lane: LaneId, frame: frames.Carried | frames.Acked) -> None:
@@ -212,8 +211,10 @@ class Lanes:
         if isinstance(frame, frames.Acked):
             self.sender.acked(lane, Ack(frame.seq, frame.delay_ms, Level(frame.level), frame.narrow), now_ms)
             return
-        is_new, ack = self._receiver.arrived(frame.seq, frame.sent_ms, now_ms, self.level)
-        self._sockets[lane].write(frames.encode(frames.Ack(ack.seq, ack.delay_ms, int(ack.level), ack.is_narrow)))
+        is_new, ack = self._receiver.arrived(lane, frame.seq, frame.sent_ms, now_ms, self.sender.controller)
+        if ack is not None:
+            answer = frames.Ack(ack.seq, ack.delay_ms, int(ack.level), ack.is_narrow)
+            self._sockets[lane].write(frames.encode(answer))
         if is_new:
             self.on_body(frame.body)
 

@@ -36,7 +36,7 @@ class Plan:
 
 
 PLANS = {
-    Level.LEAN: Plan(copies=1, resends=1, lanes=2),
+    Level.LEAN: Plan(copies=1, resends=1, lanes=1),
     Level.NORMAL: Plan(copies=1, resends=2, lanes=2),
     Level.BOOST: Plan(copies=2, resends=2, lanes=4),
     Level.HEAVY: Plan(copies=3, resends=2, lanes=6),
@@ -45,7 +45,7 @@ PLANS = {
 ROUND_TRIP_MS_UNKNOWN = 200.0
 ROUND_TRIP_WINDOW_MS = 2000
 MISS_WINDOW_MS = 4000
-MISS_SAMPLES_MIN = 12
+MISS_SAMPLES_MIN = 20
 BOOST_ABOVE, BOOST_BELOW = 0.09, 0.05
 HEAVY_ABOVE, HEAVY_BELOW = 0.45, 0.36
 """Shares of missed copies at which a level is entered and left."""
@@ -61,16 +61,24 @@ QUEUED_MS_MAX = 400
 """What may wait in the pipe. More would be heard too late."""
 SUSTAINED_MS = 500
 SUSTAINED_MS_SEVERE = 300
+PROBATION_MS = 3_000
+PROBATION_WINDOW_MS = 250
+PROBATION_SUSTAINED_MS = 200
+"""A level just entered is left again at the first sign of a queue, before anybody hears it."""
 DRAIN_MS = 1_000
 """After a step down, what made the queue is still in it: the next step waits for so long."""
 CLEAR_MS = 15.0
 """Only below this much queueing do late answers tell of loss."""
-HOLD_MS_MIN, HOLD_MS_MAX = 6_000, 96_000
-"""A level left because of queueing is not tried again for so long; doubled each time it happens again."""
+HOLD_MS_MIN = {Level.NORMAL: 45_000, Level.BOOST: 15_000, Level.HEAVY: 15_000}
+HOLD_MS_MAX = 120_000
+"""A level left because of queueing is not tried again for so long; doubled each time it happens again. A try costs a
+second of sound where the pipe is narrow, so NORMAL waits longer."""
 SETTLED_MS = 3_000
 """A lean hop whose delay neither falls nor grows for so long has a new ordinary delay: the way changed."""
 SETTLED_SPREAD_MS = 15.0
 NARROW_HEARD_MS = 2_000
+SPARING_FRAMES, SPARING_MS = 3, 360
+"""Where a direction is lean, one answer for so many frames, at the latest after so long."""
 
 
 class WindowMinimum:
@@ -106,6 +114,9 @@ class Controller:
         self._round_trips = WindowMinimum(ROUND_TRIP_WINDOW_MS)
         self._round_trips_base = WindowMinimum(BASE_WINDOW_MS)
         self._delays = WindowMinimum(DELAY_WINDOW_MS)
+        self._delays_short = WindowMinimum(PROBATION_WINDOW_MS)
+        self._probation_ms = float("-inf")
+        """Until when the present level is on probation."""
         self._base = WindowMinimum(BASE_WINDOW_MS)
         self._delay_zero: int | None = None
         self._outcomes: deque[tuple[float, bool]] = deque()
@@ -120,10 +131,23 @@ class Controller:
         self._settling: tuple[float, float] | None = None
         self._narrow_heard_ms = float("-inf")
         self._level_back = Level.NORMAL
+        self._lean_ms = float("-inf")
+        """When the hop was last lean."""
+
+    @property
+    def spares_answers(self) -> bool:
+        """Whether to answer only some of the other direction's frames, which is lean."""
+        return self._level_back is Level.LEAN
+
+    def is_spared(self, now_ms: float) -> bool:
+        """Whether only some of this direction's frames are answered: it is lean, or was a moment ago."""
+        return self.level is Level.LEAN or now_ms - self._lean_ms < PROBATION_MS
 
     @property
     def lanes_wanted(self) -> int:
-        """What the needier of the two directions can use."""
+        """What the needier of the two directions can use; a narrow pipe has no room for the opening of one more."""
+        if Level.LEAN in (self.level, self._level_back):
+            return PLANS[Level.LEAN].lanes
         return PLANS[max(self.level, self._level_back)].lanes
 
     @property
@@ -138,12 +162,12 @@ class Controller:
     def queued_ms_max(self, now_ms: float) -> float:
         """How long a lane may leave a copy unanswered and still be given another."""
         base_ms = self._round_trips_base.minimum(now_ms)
-        return QUEUED_MS_MAX + (ROUND_TRIP_MS_UNKNOWN if base_ms is None else base_ms)
+        round_trip_ms = ROUND_TRIP_MS_UNKNOWN if base_ms is None else base_ms
+        return round_trip_ms + QUEUED_MS_MAX + SPARING_MS * self.is_spared(now_ms)
 
-    @property
-    def resend_after_ms(self) -> float:
+    def resend_after_ms(self, now_ms: float) -> float:
         """How long an answer may take. The smallest recent round trip: when all of them grow, so does this."""
-        return 1.25 * self.round_trip_ms + 15
+        return 1.25 * self.round_trip_ms + 15 + SPARING_MS * self.is_spared(now_ms)
 
     def is_narrow(self, now_ms: float) -> bool:
         """Whether less sound should be sent: this hop is lean, or one behind it said so lately."""
@@ -151,7 +175,8 @@ class Controller:
 
     def queueing_ms(self, now_ms: float) -> float:
         """By how much even the fastest copy of the last second was slower than the way can be."""
-        recent, base = self._delays.minimum(now_ms), self._base.minimum(now_ms)
+        window = self._delays_short if now_ms < self._probation_ms else self._delays
+        recent, base = window.minimum(now_ms), self._base.minimum(now_ms)
         return 0.0 if recent is None or base is None else recent - base
 
     def miss_share(self, now_ms: float) -> float:
@@ -180,6 +205,7 @@ class Controller:
             self._delay_zero = delay_ms
         relative = (delay_ms - self._delay_zero + UINT32_MAX // 2) % (UINT32_MAX + 1) - UINT32_MAX // 2
         self._delays.add(relative, now_ms)
+        self._delays_short.add(relative, now_ms)
         self._base.add(relative, now_ms)
 
     def heard(self, level: Level, is_narrow: bool, now_ms: float) -> None:
@@ -213,19 +239,24 @@ class Controller:
         if self.level is Level.LEAN or self._queueing_since_ms is None or now_ms < self._drained_ms:
             return False
         severe = self._severe_since_ms is not None and now_ms - self._severe_since_ms >= SUSTAINED_MS_SEVERE
-        return severe or now_ms - self._queueing_since_ms >= SUSTAINED_MS
+        patience_ms = PROBATION_SUSTAINED_MS if now_ms < self._probation_ms else SUSTAINED_MS
+        return severe or now_ms - self._queueing_since_ms >= patience_ms
 
     def _step_down(self, now_ms: float) -> None:
-        for level in Level:
+        for level, first_ms in HOLD_MS_MIN.items():
             if level >= self.level:
-                _, hold_ms = self._holds.get(level, (0.0, HOLD_MS_MIN / 2))
-                hold_ms = min(2 * hold_ms, HOLD_MS_MAX)
+                _, before_ms = self._holds.get(level, (0.0, first_ms / 2))
+                hold_ms = min(2 * before_ms, HOLD_MS_MAX)
                 self._holds[level] = (now_ms + hold_ms, hold_ms)
-        self._enter(Level.NORMAL if self.level > Level.NORMAL else Level.LEAN, now_ms)
+        below = Level(self.level - 1) if now_ms < self._probation_ms else Level(min(self.level - 1, Level.NORMAL))
+        self._enter(below, now_ms)
         self._drained_ms = now_ms + DRAIN_MS
         self._settling = None
 
     def _enter(self, level: Level, now_ms: float) -> None:
+        self._probation_ms = now_ms + PROBATION_MS if level > self.level else float("-inf")
+        if self.level is Level.LEAN:
+            self._lean_ms = now_ms
         self.level = level
         self._busy_ms = now_ms
         # Copies of the other level say little about this one.

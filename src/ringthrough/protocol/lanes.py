@@ -11,7 +11,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import NewType
 
-from .lane_control import UINT32_MAX, Controller, Level
+from .lane_control import QUEUED_MS_MAX, SPARING_FRAMES, SPARING_MS, UINT32_MAX, Controller, Level
 
 LaneId = NewType("LaneId", int)
 
@@ -22,6 +22,8 @@ UNANSWERED_MAX = 8
 STALL_MS_MIN = 1000
 """A lane that has answered nothing for at least this long, while another one did, is stalled."""
 STALL_ROUND_TRIPS = 4
+SILENCE_MS = 700
+"""When no lane has answered for this and a round trip and a half, the network under all of them is in doubt."""
 WINDOW_FRAMES = 1024
 """How far behind the newest frame a receiver still tells a copy from a frame."""
 
@@ -119,7 +121,7 @@ class LaneSender:
         self._forget_old(now_ms)
         self.controller.update(now_ms)
         plan = self.controller.plan
-        frame = _Frame(self._next_seq, body, now_ms, now_ms + self.controller.resend_after_ms)
+        frame = _Frame(self._next_seq, body, now_ms, now_ms + self.controller.resend_after_ms(now_ms))
         out = self._transmit(frame, plan.copies, now_ms)
         if not out:
             self.frames_dropped += 1
@@ -147,7 +149,7 @@ class LaneSender:
     def tick(self, now_ms: float) -> list[Transmission]:
         """What is due again: frames not acknowledged in time, on lanes that have not carried them yet."""
         self._forget_old(now_ms)
-        limit_ms = self.controller.resend_after_ms
+        limit_ms = self.controller.resend_after_ms(now_ms)
         for lane in self._lanes.values():
             for copy in lane.copies:
                 if not copy.is_judged and now_ms - copy.sent_ms >= limit_ms:
@@ -177,8 +179,9 @@ class LaneSender:
         state = self._lanes[lane]
         return state.opened_ms if state.acked_ms is None else state.acked_ms
 
-    def is_silent(self, now_ms: float, patience_ms: float) -> bool:
-        """Whether frames are under way and no lane has answered anything for `patience_ms`."""
+    def is_silent(self, now_ms: float) -> bool:
+        """Whether frames are under way and no lane has answered anything for long."""
+        patience_ms = SILENCE_MS + 1.5 * self.controller.round_trip_ms
         waits = [state.waited_ms(now_ms) for state in self._lanes.values()]
         return max(waits, default=0.0) > patience_ms and now_ms - self._acked_ms > patience_ms
 
@@ -197,7 +200,7 @@ class LaneSender:
 
     def _pick(self, frame: _Frame, now_ms: float) -> LaneId | None:
         """An idle lane, else one that is not late yet, else the one with the least under way."""
-        limit_ms = self.controller.resend_after_ms
+        limit_ms = self.controller.resend_after_ms(now_ms)
         best: tuple[int, int] | None = None
         chosen: LaneId | None = None
         tried = 0
@@ -219,7 +222,9 @@ class LaneSender:
             return False
         if state.acked_ms is None:
             return len(state.copies) < UNANSWERED_MAX
-        return state.waited_ms(now_ms) <= self.controller.queued_ms_max(now_ms)
+        # One now and then all the same: the answer to what waits may itself be waiting for a frame.
+        patience_ms = self.controller.queued_ms_max(now_ms)
+        return state.waited_ms(now_ms) <= patience_ms or now_ms - state.copies[-1].sent_ms > QUEUED_MS_MAX
 
     def _forget_old(self, now_ms: float) -> None:
         for seq, frame in list(self._frames.items()):
@@ -234,12 +239,32 @@ class LaneReceiver:
     def __init__(self) -> None:
         self._newest: int | None = None
         self._seen: set[int] = set()
+        self._unanswered: dict[LaneId, int] = {}
+        self._answered_ms: dict[LaneId, float] = {}
 
     def arrived(
-        self, seq: int, sent_ms: int, now_ms: float, level: Level = Level.NORMAL, is_narrow: bool = False
-    ) -> tuple[bool, Ack]:
-        """Whether the frame is new, and the answer, which goes back on the lane it came on."""
-        return self._is_new(seq), Ack(seq, (int(now_ms) - sent_ms) & UINT32_MAX, level, is_narrow)
+        self, lane: LaneId, seq: int, sent_ms: int, now_ms: float, back: Controller, *, is_narrow: bool = False
+    ) -> tuple[bool, Ack | None]:
+        """Whether the frame is new, and the answer to give on its lane now. `back` is the controller of the other
+        direction; where one of the two is lean, one answer stands for several frames of its lane."""
+        return self._is_new(seq), self._answer(lane, seq, sent_ms, now_ms, back, is_narrow)
+
+    def closed(self, lane: LaneId) -> None:
+        """The lane is gone."""
+        self._unanswered.pop(lane, None)
+        self._answered_ms.pop(lane, None)
+
+    def _answer(
+        self, lane: LaneId, seq: int, sent_ms: int, now_ms: float, back: Controller, is_narrow: bool
+    ) -> Ack | None:
+        waiting = self._unanswered.get(lane, 0) + 1
+        late = now_ms - self._answered_ms.get(lane, float("-inf")) >= SPARING_MS
+        if back.spares_answers and waiting < SPARING_FRAMES and not late:
+            self._unanswered[lane] = waiting
+            return None
+        self._unanswered[lane] = 0
+        self._answered_ms[lane] = now_ms
+        return Ack(seq, (int(now_ms) - sent_ms) & UINT32_MAX, back.level, is_narrow)
 
     def _is_new(self, seq: int) -> bool:
         if self._newest is None:

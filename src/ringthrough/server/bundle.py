@@ -98,17 +98,20 @@ class Bundle:
         """The connection ended."""
         if self._lanes.pop(lane, None) is None:
             return
+        self._receiver.closed(lane)
         self._transmit(self._sender.close(lane, self._now_ms()))
         if not self._lanes:
             self._linger = self._loop.call_later(LINGER_S, self._forget, self)
 
     def carried(self, lane: LaneId, frame: Carry) -> None:
         """A frame or a copy of one has arrived from the device."""
-        level = self._sender.controller.level
-        is_new, ack = self._receiver.arrived(frame.seq, frame.sent_ms, self._now_ms(), level, self.is_narrow_ahead)
+        is_new, ack = self._receiver.arrived(
+            lane, frame.seq, frame.sent_ms, self._now_ms(), self._sender.controller, is_narrow=self.is_narrow_ahead
+        )
         if is_new:
             self.is_narrow_ahead = self._carry(self, frame.body)
-        self._lanes[lane].outlet.send(encode(Acked(ack.seq, ack.delay_ms, int(ack.level), ack.is_narrow)))
+        if ack is not None:
+            self._lanes[lane].outlet.send(encode(Acked(ack.seq, ack.delay_ms, int(ack.level), ack.is_narrow)))
 
     def acked(self, lane: LaneId, frame: Ack) -> None:
         """The device has taken what was sent on this lane."""
