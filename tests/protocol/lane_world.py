@@ -1,7 +1,7 @@
 """A hop on a virtual clock: lanes that keep their order as TCP does, loss, a bottleneck with a queue.
 
 Coarse on purpose (no windows, no congestion control: a voice stream is far below them). A lost segment is sent again
-when a later one on the same connection was acknowledged, else after a loss probe and retransmission timeouts, which double.
+when a later one on the same connection was acknowledged, else after a loss probe and timeouts, which double.
 """
 
 from __future__ import annotations

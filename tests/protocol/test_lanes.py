@@ -1,0 +1,259 @@
+"""Lanes on a virtual clock: what arrives when, at which cost, and that no frame comes twice."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from ringthrough.protocol.lane_control import Controller, Level
+from ringthrough.protocol.lanes import (
+    FRAME_LIFETIME_MS,
+    UNANSWERED_MAX,
+    WINDOW_FRAMES,
+    Ack,
+    LaneId,
+    LaneReceiver,
+    LaneSender,
+    Transmission,
+)
+from tests.protocol.lane_world import Path, World, random_loss
+
+A, B, C = LaneId(0), LaneId(1), LaneId(2)
+
+
+class Held(Controller):
+    """Keeps its level."""
+
+    def __init__(self, level: Level) -> None:
+        super().__init__()
+        self.level = level
+
+    def update(self, now_ms: float) -> None:
+        """It stays."""
+
+
+def sender(*lanes: LaneId, full: frozenset[LaneId] = frozenset(), level: Level = Level.NORMAL) -> LaneSender:
+    made = LaneSender(Held(level), lambda lane: lane not in full)
+    for lane in lanes:
+        made.open(lane, 0.0)
+    return made
+
+
+def where(transmissions: list[Transmission]) -> list[tuple[int, int]]:
+    return [(t.lane, t.seq) for t in transmissions]
+
+
+def test_a_frame_goes_on_an_idle_lane() -> None:
+    hop = sender(A, B)
+    assert where(hop.send(b"0", 0)) == [(A, 0)]
+    assert where(hop.send(b"1", 60)) == [(B, 1)], "A has something under way"
+    hop.acked(A, Ack(0, 25), 70)
+    assert where(hop.send(b"2", 120)) == [(A, 2)]
+
+
+def test_what_is_late_goes_again_on_another_lane_twice_at_most() -> None:
+    hop = sender(A, B, C)
+    hop.send(b"0", 0)
+    assert hop.tick(264) == [], "1.25 times the unknown round trip of 200 ms and 15 ms"
+    assert where(hop.tick(265)) == [(B, 0)]
+    assert where(hop.tick(530)) == [(C, 0)]
+    assert hop.tick(795) == []
+
+
+def test_an_answer_on_any_lane_ends_the_repeats() -> None:
+    hop = sender(A, B, C)
+    hop.send(b"0", 0)
+    hop.tick(265)
+    hop.acked(B, Ack(0, 300), 300)
+    assert hop.due_ms is None
+    assert hop.tick(600) == []
+
+
+def test_one_answer_stands_for_all_before_it_on_its_lane() -> None:
+    hop = sender(A)
+    for number in range(3):
+        hop.send(b"%d" % number, number * 60)
+    hop.acked(A, Ack(2, 25), 200)
+    assert hop.due_ms is None
+
+
+def test_an_answer_to_nothing_changes_nothing() -> None:
+    hop = sender(A, B)
+    hop.send(b"0", 0)
+    hop.acked(B, Ack(0, 25), 50)
+    hop.acked(A, Ack(7, 25), 50)
+    hop.acked(C, Ack(0, 25), 50)
+    assert hop.due_ms == 265
+
+
+def test_a_lane_that_ends_gives_back_what_it_alone_had() -> None:
+    hop = sender(A, B)
+    hop.send(b"0", 0)
+    assert where(hop.close(A, 10)) == [(B, 0)]
+    assert hop.close(B, 20) == [], "there is no lane left"
+    assert hop.send(b"1", 60) == []
+    assert hop.frames_dropped == 1
+
+
+def test_a_full_lane_is_passed_over() -> None:
+    assert where(sender(A, B, full=frozenset({A})).send(b"0", 0)) == [(B, 0)]
+    assert sender(A, full=frozenset({A})).send(b"0", 0) == []
+
+
+def test_a_lane_that_never_answered_takes_a_few_frames_and_no_more() -> None:
+    hop = sender(A)
+    sent = [bool(hop.send(b"", number)) for number in range(UNANSWERED_MAX + 2)]
+    assert sent == [True] * UNANSWERED_MAX + [False, False]
+
+
+def test_nothing_queues_on_a_lane_that_stands_still() -> None:
+    hop = sender(A)
+    hop.send(b"", 0)
+    hop.acked(A, Ack(0, 25), 50)
+    taken = [bool(hop.send(b"", 100 + number * 60)) for number in range(40)]
+    assert taken[:8] == [True] * 8, "450 ms are a round trip and what may wait"
+    assert sum(taken[8:]) <= 5, "one now and then, to see whether it moves again"
+
+
+def test_old_frames_are_forgotten() -> None:
+    hop = sender(A)
+    hop.send(b"", 0)
+    hop.tick(FRAME_LIFETIME_MS + 1)
+    assert hop.due_ms is None
+
+
+def test_copies_of_a_level_go_on_different_lanes() -> None:
+    hop = sender(A, B, C, level=Level.HEAVY)
+    assert where(hop.send(b"0", 0)) == [(A, 0), (B, 0), (C, 0)]
+    hop = sender(A, B, level=Level.HEAVY)
+    assert where(hop.send(b"0", 0)) == [(A, 0), (B, 0)], "never twice on one lane"
+
+
+def test_a_lean_hop_keeps_to_one_lane() -> None:
+    hop = sender(A, B, level=Level.LEAN)
+    assert [where(hop.send(b"", number * 120)) for number in range(3)] == [[(A, 0)], [(A, 1)], [(A, 2)]]
+
+
+def test_stalled_and_silent() -> None:
+    hop = sender(A, B)
+    hop.send(b"", 0)
+    hop.acked(A, Ack(0, 25), 50)
+    hop.send(b"", 100)
+    hop.send(b"", 160)
+    hop.acked(B, Ack(2, 25), 200)
+    assert hop.stalled(1_000) == []
+    assert hop.stalled(1_101) == [A]
+    assert not hop.is_silent(900)
+    assert hop.is_silent(1_000), "nothing has come since 200"
+
+
+def test_the_receiver_tells_copies_from_frames_across_the_end_of_the_numbers() -> None:
+    receiver, back = LaneReceiver(), Controller()
+
+    def is_new(seq: int) -> bool:
+        return receiver.arrived(A, seq, 0, 0.0, back)[0]
+
+    last = 0xFFFF_FFFF
+    assert [is_new(seq) for seq in (last - 1, last, last, 0, last - 1, 1, 0)] == [
+        True, True, False, True, False, True, False,
+    ]  # fmt: skip
+    assert is_new(5000)
+    assert not is_new(5000 - WINDOW_FRAMES), "too old to know"
+    assert is_new(5001 - WINDOW_FRAMES)
+
+
+def test_a_lean_direction_is_answered_sparingly() -> None:
+    receiver, back = LaneReceiver(), Controller()
+    back.heard(Level.LEAN, False, 0)
+    answers = [receiver.arrived(A, seq, 0, seq * 120.0, back)[1] for seq in range(7)]
+    assert [answer is not None for answer in answers] == [True, False, False, True, False, False, True]
+    assert receiver.arrived(A, 7, 0, 5_000.0, back)[1] is not None, "a pause is answered at once"
+
+
+def test_the_delay_in_an_answer_is_modulo_2_32() -> None:
+    _, ack = LaneReceiver().arrived(A, 0, 0xFFFF_FFF0, 16.9, Controller())
+    assert ack is not None
+    assert ack.delay_ms == 32
+
+
+def run(
+    rtt_ms: float,
+    loss: float = 0.0,
+    rate_bps: float = float("inf"),
+    *,
+    seconds: float = 60,
+    lanes: int = 4,
+    seed: int = 1,
+) -> World:
+    def path() -> Path:
+        return Path(rtt_ms / 2, random_loss(loss), lambda now_ms: rate_bps)
+
+    world = World(path(), path(), lanes, seed)
+    world.run(seconds)
+    return world
+
+
+@pytest.mark.parametrize("rtt_ms", [20, 50, 100, 200])
+def test_without_loss_each_frame_goes_once(rtt_ms: float) -> None:
+    world = run(rtt_ms)
+    assert world.copies_per_frame == 1.0
+    assert world.late_share(rtt_ms / 2 + 1) == 0
+    assert [level for _, level in world.levels] == [Level.NORMAL]
+
+
+@pytest.mark.parametrize("seed", range(3))
+@pytest.mark.parametrize(
+    ("rtt_ms", "loss", "limit_ms", "late", "copies"),
+    [(50, 0.02, 200, 0.001, 2.1), (50, 0.1, 200, 0.005, 2.4), (100, 0.1, 300, 0.005, 3.0), (50, 0.2, 300, 0.005, 3.6),
+     (100, 0.2, 400, 0.01, 3.6)],
+)  # fmt: skip
+def test_loss_delays_next_to_nothing(
+    rtt_ms: float, loss: float, limit_ms: float, late: float, copies: float, seed: int
+) -> None:
+    world = run(rtt_ms, loss, lanes=6 if loss > 0.1 else 4, seed=seed)
+    assert world.late_share(limit_ms, 5_000) <= late
+    assert world.copies_per_frame <= copies
+    assert Level.LEAN not in {level for _, level in world.levels}, "loss is no full pipe"
+
+
+@pytest.mark.parametrize("rate_bps", [32_000, 64_000])
+@pytest.mark.parametrize("seed", range(3))
+def test_a_full_pipe_gets_less(rate_bps: float, seed: int) -> None:
+    world = run(80, 0.0, rate_bps, seconds=110, seed=seed)
+    assert world.late_share(300, 5_000) <= 0.03
+    assert world.levels[-1][1] is (Level.LEAN if rate_bps < 40_000 else Level.NORMAL)
+
+
+def test_a_throttle_that_ends_is_left_behind() -> None:
+    def rate_bps(now_ms: float) -> float:
+        return 32_000 if 10_000 < now_ms < 30_000 else float("inf")
+
+    world = World(Path(40, rate_bps=rate_bps), Path(40, rate_bps=rate_bps), 2)
+    world.run(90)
+    (lean_ms,) = (at for at, level in world.levels if level is Level.LEAN)
+    assert 10_000 < lean_ms < 14_000
+    assert world.levels[-1][1] is Level.NORMAL
+
+
+def test_a_longer_way_is_not_a_full_pipe_for_ever() -> None:
+    world = World(Path(25), Path(25), 2)
+    world.at(20_000, lambda now_ms: setattr(world.up, "delay_ms", 150.0))
+    world.run(90)
+    assert world.levels[-1][1] is Level.NORMAL
+
+
+@settings(max_examples=25, deadline=None)
+@given(
+    seed=st.integers(0, 1 << 16),
+    loss=st.floats(0, 0.4),
+    rtt_ms=st.floats(1, 300),
+    rate_kbps=st.sampled_from([24, 40, 80, 1000]),
+    lanes=st.integers(1, 6),
+)
+def test_whatever_the_hop_does_no_frame_comes_twice(
+    seed: int, loss: float, rtt_ms: float, rate_kbps: int, lanes: int
+) -> None:
+    """The world asserts it. (CANNOT-FORGE has its own guard; this one spares the cipher.)"""
+    world = run(rtt_ms, loss, rate_kbps * 1000, seconds=8, seed=seed, lanes=lanes)
+    assert world.copies_per_frame <= 5
