@@ -64,6 +64,8 @@ class Lanes:
         self._receiver = LaneReceiver()
         self.sender = LaneSender(Controller(), self._is_writable)
         self.plan = LanePlan(self._now_ms())
+        self.changed = asyncio.Event()
+        """Set whenever a lane is opened or ends."""
         self._timer: asyncio.TimerHandle | None = None
         self._tasks: set[asyncio.Task[None]] = set()
 
@@ -131,8 +133,7 @@ class Lanes:
         for lane in steps.leave:
             # The message connection is left only when nothing comes through it: messages may be under way on it.
             if lane != self._main or lane in stalled:
-                self._sockets[lane].end()
-                self._closed(lane)
+                self.end(lane)
         if steps.dial and self._instance is not None:
             self.plan.dialled(now_ms)
             self._spawn(self._dial(http))
@@ -183,6 +184,11 @@ class Lanes:
             if lane is not None:
                 self._closed(lane, reset=was_reset)
 
+    def end(self, lane: LaneId) -> None:
+        """Leave a lane; what is under way on it alone goes out again."""
+        self._sockets[lane].end()
+        self._closed(lane)
+
     def _joined(self, frame: frames.Joined) -> None:
         """Another instance: the server has been restarted and counts afresh."""
         if self._instance is not None and frame.instance != self._instance:
@@ -195,6 +201,7 @@ class Lanes:
         self._sockets[lane] = lane_socket
         self.sender.open(lane, self._now_ms())
         self.plan.opened(lane, self._now_ms())
+        self.changed.set()
         return lane
 
     def _closed(self, lane: LaneId, *, reset: bool = False) -> None:
@@ -203,6 +210,7 @@ class Lanes:
         if lane == self._main:
             self._main = None
         self.plan.closed(lane, self._now_ms(), reset=reset)
+        self.changed.set()
         self._receiver.closed(lane)
         self._transmit(self.sender.close(lane, self._now_ms()))
 

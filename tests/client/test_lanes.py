@@ -1,0 +1,107 @@
+"""Calls over several connections of real clients: what is lost when one of them ends."""
+
+from __future__ import annotations
+
+import asyncio
+
+import pytest
+
+from ringthrough.client.calls import Call
+from ringthrough.client.lanes import Lanes
+from ringthrough.protocol.calls import EndReason
+from ringthrough.protocol.lanes import LaneId
+
+from .conftest import World, soon
+from .test_calls import ended, talking
+
+
+def lanes_of(call: Call) -> Lanes:
+    assert call.media is not None
+    return call.media.lanes
+
+
+async def has_lanes(lanes: Lanes, count: int) -> None:
+    """Wait until so many are open."""
+
+    async def watch() -> None:
+        while len(lanes.sender.lanes) < count:
+            lanes.changed.clear()
+            await lanes.changed.wait()
+
+    await soon(watch())
+
+
+async def test_a_call_begins_on_the_message_connection_and_opens_a_spare(world: World) -> None:
+    _, _, call, his, _, _ = await talking(world)
+    lanes = lanes_of(call)
+    assert lanes.sender.lanes[0] == LaneId(0)
+    await has_lanes(lanes, 2)
+    assert lanes.plan.dials == 1
+    assert his.stats.refused == 0, "copies are no replays"
+
+
+async def test_the_message_connection_may_end_without_a_gap(world: World) -> None:
+    alice, _, call, his, _, at_bob = await talking(world)
+    await has_lanes(lanes_of(call), 2)
+    await has_lanes(lanes_of(his), 2)
+    before = his.stats.concealed
+    connection = alice.context.connection(world.url)
+    generation = connection.generation
+    connection.end()
+    await at_bob.hears(frames=10)
+    assert connection.generation > generation
+    assert his.stats.concealed - before <= 1
+    assert not call.ended.done()
+    call.hang_up()
+    assert await ended(his) is EndReason.REMOTE_HUNG_UP
+
+
+async def test_a_lane_that_ends_is_replaced(world: World) -> None:
+    _, _, call, _, _, at_bob = await talking(world)
+    lanes = lanes_of(call)
+    await has_lanes(lanes, 2)
+    spare = lanes.sender.lanes[1]
+    lanes.end(spare)
+    assert spare not in lanes.sender.lanes
+    await has_lanes(lanes, 2)
+    await at_bob.hears()
+    assert lanes.plan.lanes_max is None
+
+
+async def test_after_the_call_no_lane_is_left(world: World) -> None:
+    alice, _, call, his, _, _ = await talking(world)
+    await has_lanes(lanes_of(call), 2)
+    call.hang_up()
+    await ended(his)
+    assert alice.calls._media is not None
+    await asyncio.gather(alice.calls._media, return_exceptions=True)
+    assert not lanes_of(call)._tasks
+    assert alice.context.connection(world.url)._call is None
+
+
+async def test_a_restarted_server_counts_afresh_and_is_understood(world: World) -> None:
+    _, _, call, _, at_alice, at_bob = await talking(world)
+    instance = lanes_of(call)._instance
+    await world.restart_server()
+    await at_bob.hears(frames=10)
+    await at_alice.hears(frames=10)
+    assert lanes_of(call)._instance != instance
+    await has_lanes(lanes_of(call), 2)
+
+
+@pytest.mark.promise("CANNOT-FORGE")
+async def test_what_comes_twice_is_heard_once(world: World) -> None:
+    """A server that repeats frames under new numbers is stopped by SFrame's window, behind the lanes' own."""
+    _, _, _, his, _, at_bob = await talking(world)
+    lanes = lanes_of(his)
+    play = lanes.on_body
+
+    def twice(body: bytes) -> None:
+        play(body)
+        play(body)
+
+    lanes.on_body = twice
+    received = his.stats.received
+    await at_bob.hears(frames=10)
+    assert his.stats.refused >= 9
+    assert his.stats.received - received <= his.stats.refused + 5
