@@ -12,6 +12,7 @@ from playwright.async_api import Browser, async_playwright
 from ringthrough.client.client import Client
 from ringthrough.server.app import RunningServer, ServerConfig, start
 from tests.web.engine_page import CHROMIUM, CHROMIUM_FLAGS, Tab, build_site
+from tests.web.hostile_proxy import HostileProxy
 
 
 @pytest.fixture(scope="session")
@@ -87,3 +88,23 @@ async def sdk(site: Site, tmp_path: Path) -> AsyncIterator[Callable[..., Awaitab
             return await stack.enter_async_context(client)
 
         yield make
+
+
+@pytest.fixture
+async def proxy(site: Site) -> AsyncIterator[HostileProxy]:
+    hostile = HostileProxy()
+    await hostile.start(site.url)
+    yield hostile
+    await hostile.stop()
+
+
+@pytest.fixture
+async def watched(engine_browser: Browser, proxy: HostileProxy, site: Site) -> AsyncIterator[Tab]:
+    """A page whose server is the hostile one; the sign-in is let through under the proxy's name."""
+    await site.stop()
+    await site.start(origins=(proxy.url, site.url))
+    context = await engine_browser.new_context()
+    tab = await Tab.open(context, proxy.url)
+    await tab.call("createAccount", "alice")
+    yield tab
+    await context.close()

@@ -24,6 +24,10 @@ class HostileProxy:
         self.target = ""
         self.url = ""
         self.seen: list[bytes] = []
+        self.links: list[asyncio.Transport] = []
+        """The browsers' sockets, the one opened first in front."""
+        self.is_closed = False
+        """No browser gets a new one."""
         self._runner: web.AppRunner | None = None
         self._session: aiohttp.ClientSession | None = None
 
@@ -63,10 +67,23 @@ class HostileProxy:
             return web.Response(status=answer.status, body=data, headers=kept)
 
     async def _socket(self, request: web.Request) -> web.WebSocketResponse:
-        assert self._session is not None
+        is_browser = "Origin" in request.headers
+        if is_browser and self.is_closed:
+            raise web.HTTPServiceUnavailable
         near = web.WebSocketResponse(max_msg_size=0, compress=False)
         await near.prepare(request)
-        is_browser = "Origin" in request.headers
+        link = request.transport
+        assert isinstance(link, asyncio.Transport)
+        if not is_browser:
+            return await self._relay(near, is_browser=False)
+        self.links.append(link)
+        try:
+            return await self._relay(near, is_browser=True)
+        finally:
+            self.links.remove(link)
+
+    async def _relay(self, near: web.WebSocketResponse, *, is_browser: bool) -> web.WebSocketResponse:
+        assert self._session is not None
         async with self._session.ws_connect(self.target + "/v1/connect", max_msg_size=0, compress=0) as far:
 
             async def up() -> None:

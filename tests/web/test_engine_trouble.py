@@ -9,7 +9,7 @@ import os
 import signal
 import struct
 import subprocess
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from collections.abc import Awaitable, Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -223,14 +223,6 @@ async def test_away_while_the_group_goes_on(profile: Profile, sdk: Sdk) -> None:
     await all_received(bob, ["back"])
 
 
-@pytest.fixture
-async def proxy(site: Site) -> AsyncIterator[HostileProxy]:
-    hostile = HostileProxy()
-    await hostile.start(site.url)
-    yield hostile
-    await hostile.stop()
-
-
 def garbled(message: bytes) -> list[bytes | str]:
     return [message, b"\xff\xc1\xc1"]
 
@@ -265,18 +257,6 @@ async def test_a_hostile_server(engine_browser: Browser, proxy: HostileProxy, sd
         await alice.call("createAccount", "alice")
     await context.close()
     assert received(bob) == []
-
-
-@pytest.fixture
-async def watched(engine_browser: Browser, proxy: HostileProxy, site: Site) -> AsyncIterator[Tab]:
-    """A page whose server is the hostile one; the sign-in is let through under the proxy's name."""
-    await site.stop()
-    await site.start(origins=(proxy.url, site.url))
-    context = await engine_browser.new_context()
-    tab = await Tab.open(context, proxy.url)
-    await tab.call("createAccount", "alice")
-    yield tab
-    await context.close()
 
 
 BROKEN = "The server broke the protocol."

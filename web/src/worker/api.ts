@@ -97,6 +97,18 @@ export interface MessagePage {
 
 export type CallPhase = "calling" | "ringing_there" | "ringing_here" | "connecting" | "in_call" | "ended"
 
+/** How a call goes to the server and back, from what its connections measure. */
+export interface WayView {
+  /** How much redundancy it gets: `lean` none, against a narrow pipe; `boost` and `heavy` two and three copies against loss. */
+  readonly level: "lean" | "normal" | "boost" | "heavy"
+  /** Connections that carry it now. */
+  readonly lanes: number
+  /** By how much even the fastest copies are slower than the way can be. */
+  readonly queueingMs: number
+  /** Share of copies that were not answered in time, 0 to 1. */
+  readonly missShare: number
+}
+
 export interface CallView {
   readonly id: CallId
   readonly conversation: ConversationId
@@ -106,8 +118,10 @@ export interface CallView {
   readonly muted: boolean
   /** When sound began, or null. */
   readonly sinceMs: number | null
-  /** What carries the call, in words for people. */
+  /** What carries the call and why, a sentence for people. */
   readonly carrier: string
+  /** Null until sound is on its way. */
+  readonly way: WayView | null
   readonly quality: "good" | "fair" | "poor" | "unknown"
   /** Why it ended, in words for people; empty until then. */
   readonly ended: string

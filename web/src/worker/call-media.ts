@@ -1,10 +1,14 @@
 // The sound of one call on its way through this worker: sealed and sent, opened and handed to playout. Nothing queues.
 import { concat } from "../core/bytes.js"
 import { callKey, openFrame, sealFrame, SFrameError, SFrameReceiver, SFrameSender } from "../core/e2ee/sframe.js"
-import { PADDED_SIZES_BYTES } from "../core/protocol/limits.js"
+import type { BundleId } from "../core/protocol/frames.js"
+import { BUNDLE_ID_BYTES, PADDED_SIZES_BYTES } from "../core/protocol/limits.js"
 import type { ArrivedPacket, CapturedPacket, CaptureControl, PlayoutReport } from "./audio-ports.js"
+import { random } from "./buffers.js"
 import { callKeys } from "./call-keys.js"
 import type { Conversation } from "./conversation.js"
+import { Lanes } from "./lanes.js"
+import type { Way } from "./way.js"
 
 /** First byte of a signal that carries a sealed media frame (docs/spec/media.md). */
 const KIND = Uint8Array.of(1)
@@ -29,6 +33,7 @@ export class CallMedia {
   private playout: MessagePort | undefined
   private work: Promise<unknown> = Promise.resolve()
   private isOver = false
+  private readonly lanes: Lanes
 
   constructor(
     private readonly conversation: Conversation,
@@ -36,15 +41,22 @@ export class CallMedia {
     private readonly peerLeaf: number,
     private readonly heard: () => void,
     private readonly reported: (report: PlayoutReport) => void,
-  ) {}
+    wayChanged: (way: Way) => void,
+  ) {
+    const bundle = random(BUNDLE_ID_BYTES) as BundleId
+    const onBody = (body: Uint8Array): void => void this.arrived(body).catch(() => undefined)
+    this.lanes = new Lanes(conversation.connection, conversation.stream, bundle, onBody, wayChanged)
+  }
 
   /** Takes the keys of the call's epochs; again after each commit. */
   start(): Promise<void> {
+    this.lanes.start()
     return this.takeNewKeys()
   }
 
   stop(): void {
     this.isOver = true
+    this.lanes.stop()
     this.detach()
   }
 
@@ -83,13 +95,13 @@ export class CallMedia {
     // One after the other: a frame must not overtake the one before.
     this.work = this.work
       .then(() => sealFrame(sender, packet, FRAME_BODY_BYTES))
-      .then((body) => this.isOver || this.conversation.connection.signal(this.conversation.stream, concat(KIND, body)))
+      .then((body) => this.isOver || this.lanes.send(concat(KIND, body)))
       .catch(() => undefined)
       .finally(() => this.sealing--)
   }
 
   async arrived(body: Uint8Array): Promise<void> {
-    if (this.isOver) return
+    if (this.isOver || body[0] !== KIND[0]) return
     try {
       const { ctr, payload } = await openFrame(this.receiver, body.subarray(KIND.length))
       this.playout?.postMessage({ kind: "arrived", frame: Number(ctr), packet: payload } satisfies ArrivedPacket)

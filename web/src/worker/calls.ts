@@ -16,8 +16,8 @@ import type { Arrival, Conversation } from "./conversation.js"
 import { EngineError } from "./errors.js"
 import type { CallRow } from "./store/rows.js"
 import type { Views } from "./views.js"
+import { viewOfWay, type Way, wordsForWay } from "./way.js"
 
-const CARRIER = "the message connection"
 const FAIR_SHARE = 0.02
 const POOR_SHARE = 0.1
 
@@ -35,6 +35,7 @@ interface Current {
   sinceMs: number | null
   quality: CallView["quality"]
   lastReport: PlayoutReport | undefined
+  way: Way | undefined
   media: CallMedia | undefined
   ports: readonly [MessagePort, MessagePort] | undefined
 }
@@ -209,7 +210,7 @@ export class Calls {
     return {
       conversation, incoming, machine: new machine.CallMachine(conversation.snapshot.ownLeaf as machine.LeafIndex), id, wire: id, peer,
       phase: incoming ? "ringing_here" : "calling", muted: false, answered: false, sinceMs: null, quality: "unknown",
-      lastReport: undefined, media: undefined, ports: undefined,
+      lastReport: undefined, way: undefined, media: undefined, ports: undefined,
     }
   }
 
@@ -252,7 +253,10 @@ export class Calls {
     if (id !== current.wire) this.crossed(current, id)
     current.answered = true
     current.phase = "connecting"
-    const media = new CallMedia(current.conversation, id, peerLeaf, () => this.heard(current), (report) => this.reported(current, report))
+    const media = new CallMedia(
+      current.conversation, id, peerLeaf, () => this.heard(current), (report) => this.reported(current, report),
+      (way) => this.wayChanged(current, way),
+    )
     current.media = media
     media.start().catch(() => this.step((m, now) => m.fail(now)))
     const watch = async (): Promise<void> => {
@@ -296,6 +300,11 @@ export class Calls {
     const quality = share > POOR_SHARE ? "poor" : share > FAIR_SHARE ? "fair" : "good"
     if (quality === current.quality) return
     current.quality = quality
+    this.show(current)
+  }
+
+  private wayChanged(current: Current, way: Way): void {
+    current.way = way
     this.show(current)
   }
 
@@ -359,10 +368,10 @@ export class Calls {
   }
 
   private viewOf(current: Current): CallView {
-    const { id, conversation, peer, incoming, phase, muted, sinceMs, quality } = current
+    const { id, conversation, peer, incoming, phase, muted, sinceMs, quality, way } = current
     return {
       id, conversation: this.views.idOf(conversation.id), peer: this.views.person(peer), incoming, phase, muted, sinceMs,
-      carrier: CARRIER, quality, ended: "",
+      carrier: wordsForWay(way), quality, way: way === undefined ? null : viewOfWay(way), ended: "",
     }
   }
 }

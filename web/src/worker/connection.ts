@@ -1,7 +1,7 @@
 // One WebSocket to one server that stays up: requests, subscriptions and signals over it.
 //
 // All protocol rules are in core/protocol/session; here are only the socket, the promises and the re-connecting.
-import { toHex } from "../core/bytes.js"
+import { equalBytes, toHex } from "../core/bytes.js"
 import * as frames from "../core/protocol/frames.js"
 import { MESSAGE_BYTES_MAX } from "../core/protocol/limits.js"
 import { ProtocolError } from "../core/protocol/errors.js"
@@ -11,8 +11,10 @@ import { Refused, Unreachable } from "./errors.js"
 import { Pulse, Stopped } from "./sync.js"
 
 /** Below the 10 s after which some content networks cut an idle stream. */
-const HEARTBEAT_MS = 8_000
+export const HEARTBEAT_MS = 8_000
 const CONNECT_TIMEOUT_MS = 15_000
+/** The browser opens one connection to a host at a time: one that hangs holds up a call's others. */
+export const CONNECT_TIMEOUT_MS_IN_CALL = 5_000
 const REQUEST_TIMEOUT_MS = 30_000
 const BACK_OFF_MS = [200, 500, 1_000, 2_000, 5_000, 10_000] as const
 /** A signal is dropped rather than queued when more than this waits in front of it. */
@@ -35,6 +37,16 @@ export interface Subscription {
   refused: Refused | undefined
 }
 
+/** A call that uses this connection as one of its lanes (docs/spec/lanes.md). */
+export interface MessageLane {
+  /** The call's stream has been opened on this connection, for the first time or again. */
+  mainOpened(): void
+  /** The connection ended, or is none of the call's lanes. */
+  mainLost(): void
+  /** A frame of the call's. */
+  mainReceived(frame: frames.Joined | frames.Carried | frames.Acked): void
+}
+
 interface Waiting {
   resolve(frame: unknown): void
   reject(error: Error): void
@@ -47,6 +59,9 @@ export class Connection {
   private readonly waiting = new Map<number, Waiting>()
   private readonly subscriptions = new Map<string, Subscription>()
   private readonly stopping = new AbortController()
+  private call: { readonly stream: frames.StreamId; readonly lane: MessageLane } | undefined
+  private joining = 0
+  private giveUp: (why: Error) => void = () => undefined
   private backlogBytes = 0
   private readonly drained = new Pulse()
   private readonly nudged = new Pulse()
@@ -112,6 +127,43 @@ export class Connection {
     return true
   }
 
+  // -- a call ----------------------------------------------------------------------------------------------------
+
+  /** Be a lane of the call in `stream`, from each time on that the stream is open here. */
+  attach(stream: frames.StreamId, lane: MessageLane): void {
+    this.call = { stream, lane }
+    if (this.session.isOpen(stream)) lane.mainOpened()
+  }
+
+  /** The call is over. */
+  detach(lane: MessageLane): void {
+    if (this.call?.lane === lane) this.call = undefined
+  }
+
+  /** Ask to be a lane; what is written next follows at once, for the server acts in order. */
+  join(bundle: frames.BundleId, stream: frames.StreamId): void {
+    const [request, message] = this.session.join(bundle, stream)
+    this.joining = request
+    this.socket?.send(fromBytes(message))
+  }
+
+  /** A lane's frame. */
+  write(frame: frames.ClientFrame): void {
+    if (this.socket?.readyState === WebSocket.OPEN) this.socket.send(fromBytes(frames.encode(frame)))
+  }
+
+  /** What waits in front of the next message, as far as the browser tells. */
+  get unsentBytes(): number {
+    return this.socket?.bufferedAmount ?? 0
+  }
+
+  /** Give this connection up and make a new one: nothing comes through it any more. */
+  end(): void {
+    this.giveUp(new Unreachable("The connection was lost."))
+  }
+
+  // -- subscriptions ---------------------------------------------------------------------------------------------
+
   async subscribe(subscription: Subscription): Promise<void> {
     this.subscriptions.set(toHex(subscription.stream), subscription)
     if (this.isConnected) await this.open(subscription)
@@ -172,7 +224,7 @@ export class Connection {
   private connectOnce(): Promise<never> {
     this.session = new Session()
     return new Promise((_resolve, reject) => {
-      const socket = new WebSocket(`${this.origin.replace(/^http/, "ws")}/v1/connect`)
+      const socket = new WebSocket(socketUrl(this.origin))
       socket.binaryType = "arraybuffer"
       this.socket = socket
       const fail = (error: Error): void => {
@@ -182,7 +234,9 @@ export class Connection {
         socket.close()
         reject(error)
       }
-      const hello = setTimeout(() => fail(new Unreachable("The server does not answer.")), CONNECT_TIMEOUT_MS)
+      this.giveUp = fail
+      const patienceMs = this.call === undefined ? CONNECT_TIMEOUT_MS : CONNECT_TIMEOUT_MS_IN_CALL
+      const hello = setTimeout(() => fail(new Unreachable("The server does not answer.")), patienceMs)
       const heart = setInterval(() => void this.beat().catch(fail), HEARTBEAT_MS)
       socket.onopen = () => socket.send(fromBytes(this.session.hello()))
       socket.onerror = () => fail(new Unreachable("The server cannot be reached."))
@@ -224,13 +278,19 @@ export class Connection {
       }
       case "signal":
         return this.subscriptions.get(toHex(event.stream))?.onSignal(event.body)
+      case "lane":
+        return this.call?.lane.mainReceived(event.frame)
       case "answered":
+        if (event.frame.type === "Joined") return this.call?.lane.mainReceived(event.frame)
         return this.settle(event.request, (waiting) => waiting.resolve(event.frame))
       case "refused": {
+        if (event.request === this.joining) return this.call?.lane.mainLost()
         const { code, message, retryAfterMs, detail } = event.error
         return this.settle(event.request, (waiting) => waiting.reject(new Refused(code, message, retryAfterMs, Number(detail))))
       }
       case "connection_refused":
+        // A call's frame or a signal that came too fast, or between a commit and our opening of the new epoch: it is lost.
+        if (this.isConnected) return
         throw new Unreachable(`The server said: ${event.error.message}`)
     }
   }
@@ -276,6 +336,7 @@ export class Connection {
     try {
       subscription.opened = (await this.ask(() => this.session.open(subscription.stream, token, fromSeq))) as Opened
       subscription.refused = undefined
+      if (this.call !== undefined && equalBytes(this.call.stream, subscription.stream)) this.call.lane.mainOpened()
     } catch (error) {
       if (!(error instanceof Refused)) throw error
       subscription.refused = error
@@ -289,6 +350,9 @@ export class Connection {
     this.generation++
     this.session = new Session()
     this.socket = undefined
+    this.joining = 0
+    this.giveUp = () => undefined
+    this.call?.lane.mainLost()
     for (const request of [...this.waiting.keys()]) {
       this.settle(request, (waiting) => waiting.reject(new Unreachable(this.downReason)))
     }
@@ -300,6 +364,9 @@ export class Connection {
     if (wasConnected || this.generation < 3) this.onState(this)
   }
 }
+
+/** Where a server's frames are exchanged. */
+export const socketUrl = (origin: string): string => `${origin.replace(/^http/, "ws")}/v1/connect`
 
 export const bytesOf = (records: readonly frames.Record[]): number =>
   records.reduce((sum, record) => sum + record.body.length, 0)

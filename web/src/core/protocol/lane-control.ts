@@ -61,10 +61,15 @@ export class Controller {
   private readonly holds = new Map<Level, readonly [untilMs: number, holdMs: number]>()
   private settling: readonly [sinceMs: number, queueingMs: number] | undefined
   private narrowHeardMs = -Infinity
-  private levelBack: Level = Level.NORMAL
+  private levelHeard: Level = Level.NORMAL
 
   get level(): Level {
     return this.levelNow
+  }
+
+  /** The level of the other direction, as its sender says. */
+  get levelBack(): Level {
+    return this.levelHeard
   }
 
   get roundTripMs(): number {
@@ -73,7 +78,7 @@ export class Controller {
 
   /** What the needier of the two directions can use. */
   get lanesWanted(): number {
-    return PLANS[Math.max(this.levelNow, this.levelBack) as Level].lanes
+    return PLANS[Math.max(this.levelNow, this.levelHeard) as Level].lanes
   }
 
   /** What the level means. */
@@ -141,7 +146,7 @@ export class Controller {
 
   /** What an answer said of the other direction, and of the hops behind. */
   heard(level: Level, isNarrow: boolean, nowMs: number): void {
-    this.levelBack = level
+    this.levelHeard = level
     if (isNarrow) this.narrowHeardMs = nowMs
   }
 

@@ -1,0 +1,121 @@
+"""A call of the browser over several connections: what one of them loses, another carries."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+import pytest
+
+from ringthrough.client.calls import Call
+from ringthrough.client.client import Client
+from ringthrough.client.media import NullSink, SilentSource
+from ringthrough.e2ee import sframe
+from tests.web.conftest import Site
+from tests.web.engine_page import Tab
+from tests.web.hostile_proxy import HostileProxy
+from tests.web.test_engine_calls import PACKET, phase
+
+pytestmark = pytest.mark.slow
+
+Sdk = Callable[..., Awaitable[Client]]
+
+
+async def called(alice: Tab, bob: Client) -> tuple[str, Call]:
+    """Alice's browser calls Bob's SDK, and both hear each other."""
+    calls: list[Call] = []
+    bob.calls.ring = calls.append
+    conversation = await alice.call("conversationWith", "@bob")
+    call = await alice.call("placeCall", conversation)
+    await phase(alice, call, "ringing_there")
+    await alice.page.evaluate("window.attach", [call, PACKET])
+    calls[0].answer(SilentSource(), NullSink())
+    await phase(alice, call, "in_call")
+    return call, calls[0]
+
+
+async def way(alice: Tab, matches: Callable[[dict[str, Any]], bool]) -> dict[str, Any]:
+    """Wait until the newest view of the call is such."""
+
+    async def check() -> dict[str, Any] | None:
+        view: dict[str, Any] = (await alice.news("call"))[-1]["call"]
+        return view if view["way"] is not None and matches(view) else None
+
+    found: dict[str, Any] = await alice.until("the way", check)
+    return found
+
+
+async def arrived(alice: Tab) -> list[int]:
+    numbers: list[int] = await alice.page.evaluate("window.arrived")
+    return numbers
+
+
+async def more_arrived(alice: Tab, more: int) -> None:
+    wanted = len(await arrived(alice)) + more
+
+    async def check() -> bool:
+        return len(await arrived(alice)) >= wanted
+
+    await alice.until(f"{more} more frames", check, 25.0)
+
+
+def without_gap(numbers: list[int]) -> bool:
+    """Whether each came once, and none is missing; a re-sent one may have come behind its successor."""
+    return sorted(numbers) == list(range(min(numbers), min(numbers) + len(numbers)))
+
+
+@pytest.mark.promise("CANNOT-SINGLE-OUT")
+async def test_a_call_loses_its_message_connection_and_no_frame(
+    watched: Tab, proxy: HostileProxy, sdk: Sdk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    heard: list[int] = []
+
+    def open_and_note(receiver: sframe.SFrameReceiver, sealed: bytes) -> sframe.OpenedFrame:
+        frame = sframe.open_frame(receiver, sealed)
+        heard.append(frame.ctr)
+        return frame
+
+    monkeypatch.setattr("ringthrough.client.media.open_frame", open_and_note)
+    bob = await sdk("bob", proxy.url)
+    call, other = await called(watched, bob)
+    view = await way(watched, lambda view: view["way"]["lanes"] == 2)
+    assert view["way"]["level"] in ("normal", "boost")
+    assert view["carrier"] != ""
+    assert len(proxy.links) == 2
+    await more_arrived(watched, 10)
+    received = other.stats.received
+    proxy.is_closed = True
+    proxy.links[0].abort()
+    await way(watched, lambda view: view["way"]["lanes"] == 1 and view["carrier"].startswith("Through a spare"))
+    await more_arrived(watched, 30)
+    assert other.stats.received >= received + 30
+    proxy.is_closed = False
+    await way(watched, lambda view: view["way"]["lanes"] == 2)
+    await more_arrived(watched, 10)
+    numbers = await arrived(watched)
+    assert without_gap(numbers)
+    assert without_gap(heard)
+    assert other.stats.refused == 0
+    await watched.call("hangUp", call)
+    async with asyncio.timeout(10):
+        assert (await other.ended).value == "remote_hung_up"
+        while len(proxy.links) > 1:
+            await asyncio.sleep(0.05)
+
+
+async def test_a_call_goes_on_after_the_server_was_started_again(
+    watched: Tab, sdk: Sdk, site: Site, proxy: HostileProxy
+) -> None:
+    bob = await sdk("bob", proxy.url)
+    call, other = await called(watched, bob)
+    await way(watched, lambda view: view["way"]["lanes"] == 2)
+    await site.stop()
+    await site.start(origins=(proxy.url, site.url))
+    received = other.stats.received
+    await more_arrived(watched, 30)
+    await way(watched, lambda view: view["way"]["lanes"] == 2)
+    await more_arrived(watched, 10)
+    assert other.stats.received >= received + 20
+    assert all(event["call"]["phase"] != "ended" for event in await watched.news("call"))
+    await watched.call("hangUp", call)

@@ -1,0 +1,200 @@
+// The connections of one call: the message connection first, further ones as the plan wants them.
+//
+// All rules are in core/protocol: what goes on which lane (lanes), how much redundancy (lane-control), when to open and
+// leave connections (lane-plan). Here are only the sockets and timers.
+import { type Acked, type BundleId, type Carried, type ClientFrame, encode, type Joined, type StreamId } from "../core/protocol/frames.js"
+import { Controller, Level } from "../core/protocol/lane-control.js"
+import { LanePlan } from "../core/protocol/lane-plan.js"
+import { type LaneId, LaneReceiver, LaneSender, type Transmission } from "../core/protocol/lanes.js"
+import type { Connection, MessageLane } from "./connection.js"
+import { LaneSocket } from "./lane-socket.js"
+import type { Way } from "./way.js"
+
+const UNSENT_BYTES_MAX = 2_048
+const PLAN_MS = 100
+/** When no lane has answered anything for so long, the network under all of them is in doubt. */
+const SILENCE_MS = 800
+const TELL_MS = 1_000
+/** WebSocket header and TLS record of a message. */
+const MESSAGE_OVERHEAD_BYTES = 26
+
+interface Socket {
+  readonly unsentBytes: number
+  write(frame: ClientFrame): void
+  end(): void
+}
+
+/**
+ * Sends and receives the sealed frames of one call. `onBody` is called once for each frame that arrives, `onWay` at most
+ * once a second when the call goes another way than before.
+ */
+export class Lanes implements MessageLane {
+  private readonly sockets = new Map<LaneId, Socket>()
+  private readonly dialling = new Set<LaneSocket>()
+  private readonly sender = new LaneSender(new Controller(), (lane) => (this.sockets.get(lane)?.unsentBytes ?? Infinity) <= UNSENT_BYTES_MAX)
+  private receiver = new LaneReceiver()
+  private readonly plan = new LanePlan(performance.now())
+  private main: LaneId | undefined
+  private nextLane = 0
+  private instance: number | undefined
+  private planning: ReturnType<typeof setInterval> | undefined
+  private ticking: ReturnType<typeof setTimeout> | undefined
+  private tickMs = 0
+  private isSilent = false
+  private told = ""
+  private toldMs = -Infinity
+
+  constructor(
+    private readonly connection: Connection,
+    private readonly stream: StreamId,
+    private readonly bundle: BundleId,
+    private readonly onBody: (body: Uint8Array) => void,
+    private readonly onWay: (way: Way) => void,
+  ) {}
+
+  /** Keeps lanes open until stopped. */
+  start(): void {
+    this.planning = setInterval(() => this.step(), PLAN_MS)
+    this.connection.attach(this.stream, this)
+  }
+
+  stop(): void {
+    this.connection.detach(this)
+    clearInterval(this.planning)
+    const own = [...this.sockets].flatMap(([lane, socket]) => (lane === this.main ? [] : [socket]))
+    this.sockets.clear()
+    for (const socket of [...own, ...this.dialling]) socket.end()
+    clearTimeout(this.ticking)
+  }
+
+  /** Sends a frame now or not at all; false when it was dropped. */
+  send(body: Uint8Array): boolean {
+    const transmissions = this.sender.send(body, performance.now())
+    this.transmit(transmissions)
+    return transmissions.length > 0
+  }
+
+  // -- the message connection's part -----------------------------------------------------------------------------
+
+  mainOpened(): void {
+    this.connection.join(this.bundle, this.stream)
+    this.main ??= this.opened(this.connection)
+  }
+
+  mainLost(): void {
+    if (this.main !== undefined) this.closed(this.main, false)
+  }
+
+  mainReceived(frame: Joined | Carried | Acked): void {
+    if (frame.type === "Joined") this.joined(frame)
+    else if (this.main !== undefined) this.received(this.main, frame, encode(frame).length)
+  }
+
+  // -- lanes -----------------------------------------------------------------------------------------------------
+
+  private step(): void {
+    const now = performance.now()
+    const stalled = this.sender.stalled(now)
+    this.isSilent = this.sockets.size === 0 || this.sender.isSilent(now, SILENCE_MS)
+    const { dial, leave } = this.plan.step(this.sender.controller.lanesWanted, stalled, this.isSilent, now)
+    for (const lane of leave) {
+      // The message connection is left only when nothing comes through it: messages may be under way on it.
+      if (lane === this.main && !stalled.includes(lane)) continue
+      const socket = this.sockets.get(lane)
+      this.closed(lane, false)
+      socket?.end()
+    }
+    if (dial && this.instance !== undefined) this.dial(now)
+    this.tellWay(now)
+  }
+
+  private dial(nowMs: number): void {
+    this.plan.dialled(nowMs)
+    let lane: LaneId | undefined
+    const socket = new LaneSocket(this.connection.origin, this.bundle, {
+      joined: (frame) => {
+        this.dialling.delete(socket)
+        this.plan.dialEnded()
+        this.joined(frame)
+        lane = this.opened(socket)
+      },
+      received: (frame, bytes) => lane !== undefined && this.received(lane, frame, bytes),
+      ended: (isReset) => {
+        if (lane !== undefined) return this.closed(lane, isReset)
+        this.dialling.delete(socket)
+        if (isReset) this.plan.refused()
+        this.plan.dialEnded()
+      },
+    })
+    this.dialling.add(socket)
+  }
+
+  /** Another instance: the server has been restarted and counts afresh. */
+  private joined({ instance }: Joined): void {
+    if (this.instance !== undefined && this.instance !== instance) this.receiver = new LaneReceiver()
+    this.instance = instance
+  }
+
+  private opened(socket: Socket): LaneId {
+    const lane = this.nextLane++ as LaneId
+    const now = performance.now()
+    this.sockets.set(lane, socket)
+    this.sender.open(lane)
+    this.plan.opened(lane, now)
+    return lane
+  }
+
+  private closed(lane: LaneId, isReset: boolean): void {
+    if (!this.sockets.delete(lane)) return
+    if (lane === this.main) this.main = undefined
+    const now = performance.now()
+    this.plan.closed(lane, now, isReset)
+    this.transmit(this.sender.close(lane, now))
+  }
+
+  private received(lane: LaneId, frame: Carried | Acked, bytes: number): void {
+    const now = performance.now()
+    this.plan.received(lane, bytes + MESSAGE_OVERHEAD_BYTES)
+    if (frame.type === "Acked") {
+      const { seq, delayMs, level, narrow } = frame
+      return this.sender.acked(lane, { seq, delayMs, level, isNarrow: narrow }, now)
+    }
+    const [isNew, { seq, delayMs, level, isNarrow }] = this.receiver.arrived(frame.seq, frame.sentMs, now, this.sender.controller.level)
+    this.sockets.get(lane)?.write({ type: "Ack", seq, delayMs, level, narrow: isNarrow })
+    if (isNew) this.onBody(frame.body)
+  }
+
+  private tellWay(now: number): void {
+    const { controller } = this.sender
+    const isLean = controller.level === Level.LEAN || controller.levelBack === Level.LEAN
+    const way: Way = {
+      level: isLean ? Level.LEAN : (Math.max(controller.level, controller.levelBack) as Level),
+      isNarrow: isLean || controller.isNarrow(now),
+      lanes: this.sockets.size,
+      isMessageConnection: this.main !== undefined,
+      isSilent: this.isSilent,
+      queueingMs: Math.max(0, Math.round(controller.queueingMs(now) / 10) * 10),
+      missShare: Math.round(controller.missShare(now) * 100) / 100,
+    }
+    const told = JSON.stringify(way)
+    if (told === this.told || now - this.toldMs < TELL_MS) return
+    ;[this.told, this.toldMs] = [told, now]
+    this.onWay(way)
+  }
+
+  // -- sending ---------------------------------------------------------------------------------------------------
+
+  private transmit(transmissions: readonly Transmission[]): void {
+    for (const { lane, seq, sentMs, body } of transmissions) this.sockets.get(lane)?.write({ type: "Carry", seq, sentMs, body })
+    const { dueMs } = this.sender
+    if (dueMs === null || (this.ticking !== undefined && this.tickMs <= dueMs)) return
+    clearTimeout(this.ticking)
+    this.tickMs = dueMs
+    this.ticking = setTimeout(() => this.tick(), Math.max(0, dueMs - performance.now()))
+  }
+
+  private tick(): void {
+    this.ticking = undefined
+    this.transmit(this.sender.tick(performance.now()))
+  }
+}

@@ -1,0 +1,289 @@
+// The connections of one call: what is written on which, what becomes of one that ends, errs or falls silent.
+import assert from "node:assert/strict"
+import { afterEach, beforeEach, mock, test } from "node:test"
+import { type BundleId, type ClientFrame, decodeClient, encode, type ServerFrame, type StreamId } from "../../src/core/protocol/frames.js"
+import { FIRST_DIAL_MS } from "../../src/core/protocol/lane-plan-constants.js"
+import type { Connection, MessageLane } from "../../src/worker/connection.js"
+import { Lanes } from "../../src/worker/lanes.js"
+import { viewOfWay, type Way, wordsForWay } from "../../src/worker/way.js"
+
+const STREAM = new Uint8Array(16).fill(1) as StreamId
+const BUNDLE = new Uint8Array(16).fill(2) as BundleId
+const body = (n: number): Uint8Array => new Uint8Array(160).fill(n)
+
+/** A browser's WebSocket, as far as a lane uses it. */
+class FakeSocket {
+  static readonly OPEN = 1
+  static all: FakeSocket[] = []
+  readonly bufferedAmount = 0
+  readyState = 0
+  readonly sent: ClientFrame[] = []
+  onopen: (() => void) | null = null
+  onclose: ((event: { code: number }) => void) | null = null
+  onmessage: ((event: { data: unknown }) => void) | null = null
+
+  constructor(readonly url: string) {
+    FakeSocket.all.push(this)
+  }
+
+  send(message: Uint8Array): void {
+    this.sent.push(decodeClient(message))
+  }
+
+  close(): void {
+    this.readyState = 3
+  }
+
+  open(): void {
+    this.readyState = 1
+    this.onopen?.()
+  }
+
+  hear(frame: ServerFrame): void {
+    this.onmessage?.({ data: encode(frame).slice().buffer })
+  }
+
+  /** Opened, greeted and joined. */
+  join(instance = 5): this {
+    this.open()
+    this.hear({ type: "Welcome", version: 1, timeMs: 0 })
+    this.hear({ type: "Joined", request: 1, instance })
+    return this
+  }
+}
+
+/** The message connection. */
+class Main {
+  readonly origin = "https://chat.example"
+  readonly unsentBytes = 0
+  readonly sent: ClientFrame[] = []
+  lane: MessageLane | undefined
+  joins = 0
+  ends = 0
+
+  attach(_stream: StreamId, lane: MessageLane): void {
+    this.lane = lane
+    lane.mainOpened()
+  }
+
+  detach(): void {
+    this.lane = undefined
+  }
+
+  join(): void {
+    this.joins++
+  }
+
+  write(frame: ClientFrame): void {
+    this.sent.push(frame)
+  }
+
+  end(): void {
+    this.ends++
+  }
+}
+
+const real = globalThis.WebSocket
+let nowMs = 0
+
+/** Timers and clock go on together. */
+function after(ms: number): void {
+  for (let i = 0; i < ms; i += 10) {
+    nowMs += 10
+    mock.timers.tick(10)
+  }
+}
+
+beforeEach(() => {
+  nowMs = 0
+  FakeSocket.all = []
+  mock.timers.enable({ apis: ["setTimeout", "setInterval"] })
+  mock.method(performance, "now", () => nowMs)
+  globalThis.WebSocket = FakeSocket as unknown as typeof WebSocket
+})
+
+afterEach(() => {
+  mock.timers.reset()
+  mock.restoreAll()
+  globalThis.WebSocket = real
+})
+
+interface Call {
+  readonly main: Main
+  readonly lanes: Lanes
+  readonly heard: number[]
+  readonly ways: Way[]
+}
+
+function started(): Call {
+  const [main, heard, ways] = [new Main(), [] as number[], [] as Way[]]
+  const lanes = new Lanes(main as unknown as Connection, STREAM, BUNDLE, (bytes) => heard.push(bytes[0] ?? -1), (way) => ways.push(way))
+  lanes.start()
+  main.lane?.mainReceived({ type: "Joined", request: 1, instance: 5 })
+  return { main, lanes, heard, ways }
+}
+
+/** The call with its spare lane. */
+function withTwo(): Call & { readonly spare: FakeSocket } {
+  const call = started()
+  after(FIRST_DIAL_MS + 200)
+  const [spare] = FakeSocket.all
+  assert.ok(spare !== undefined)
+  return { ...call, spare: spare.join() }
+}
+
+const carried = (seq: number): { type: "Carried"; seq: number; sentMs: number; body: Uint8Array } =>
+  ({ type: "Carried", seq, sentMs: 0, body: body(seq) })
+const carries = (frames: readonly ClientFrame[]): number[] => frames.flatMap((frame) => (frame.type === "Carry" ? [frame.seq] : []))
+
+test("the first frame goes at once, and a spare lane is joined without a capability", () => {
+  const { main, lanes } = started()
+  assert.equal(main.joins, 1)
+  assert.ok(lanes.send(body(0)))
+  assert.deepEqual(carries(main.sent), [0])
+  assert.equal(FakeSocket.all.length, 0)
+  after(FIRST_DIAL_MS + 200)
+  const [spare, ...others] = FakeSocket.all
+  assert.deepEqual(others, [])
+  assert.equal(spare?.url, "wss://chat.example/v1/connect")
+  spare?.join()
+  assert.deepEqual(spare?.sent.map(({ type }) => type), ["Hello", "Join"])
+  assert.deepEqual(spare?.sent[1], { type: "Join", request: 1, bundle: BUNDLE, handle: 0 })
+})
+
+test("before the server has said that the first is a lane, no other is opened", () => {
+  const lanes = new Lanes(new Main() as unknown as Connection, STREAM, BUNDLE, () => undefined, () => undefined)
+  lanes.start()
+  after(5000)
+  assert.equal(FakeSocket.all.length, 0)
+  lanes.stop()
+})
+
+test("a frame that comes on both lanes is heard once, and answered on each", () => {
+  const { main, heard, spare } = withTwo()
+  main.lane?.mainReceived(carried(7))
+  spare.hear(carried(7))
+  assert.deepEqual(heard, [7])
+  for (const last of [main.sent.at(-1), spare.sent.at(-1)]) assert.deepEqual([last?.type, (last as { seq: number }).seq], ["Ack", 7])
+})
+
+test("what was under way on a lane that ends goes on the other at once", () => {
+  const { main, lanes, spare } = withTwo()
+  lanes.send(body(0))
+  assert.deepEqual(carries(main.sent), [0])
+  main.lane?.mainLost()
+  assert.deepEqual(carries(spare.sent), [0])
+  lanes.send(body(1))
+  assert.deepEqual(carries(spare.sent), [0, 1])
+  main.lane?.mainOpened()
+  assert.equal(main.joins, 2)
+  spare.onclose?.({ code: 1006 })
+  assert.deepEqual(carries(main.sent), [0, 0, 1])
+})
+
+test("what is not answered in time goes again on the other lane", () => {
+  const { main, lanes, spare } = withTwo()
+  lanes.send(body(0))
+  after(300)
+  assert.deepEqual([carries(main.sent), carries(spare.sent)], [[0], [0]])
+  main.lane?.mainReceived({ type: "Acked", seq: 0, delayMs: 0, level: 1, narrow: false })
+  after(1000)
+  assert.deepEqual([carries(main.sent), carries(spare.sent)], [[0], [0]])
+})
+
+test("a lane whose server breaks the protocol is closed, and another takes its place", () => {
+  const { spare } = withTwo()
+  spare.hear({ type: "Pong", request: 99, timeMs: 0 })
+  assert.equal(spare.readyState, 3)
+  after(2500)
+  assert.equal(FakeSocket.all.length, 2)
+})
+
+test("a refused, a hanging and a reset opening are given up and tried again, one after the other", () => {
+  started()
+  after(FIRST_DIAL_MS + 200)
+  const [refused] = FakeSocket.all
+  refused?.open()
+  refused?.hear({ type: "Welcome", version: 1, timeMs: 0 })
+  refused?.hear({ type: "Error", request: 1, code: "forbidden", message: "", retryAfterMs: 0, detail: 0 })
+  assert.equal(refused?.readyState, 3)
+  after(2200)
+  const [, hanging] = FakeSocket.all
+  after(5200)
+  assert.equal(hanging?.readyState, 3)
+  after(2200)
+  const [, , reset] = FakeSocket.all
+  reset?.onclose?.({ code: 1006 })
+  after(2200)
+  assert.ok(FakeSocket.all.length >= 4)
+})
+
+test("a lane that answers no ping is dead", () => {
+  const { spare } = withTwo()
+  after(8100)
+  assert.equal(spare.sent.at(-1)?.type, "Ping")
+  spare.hear({ type: "Pong", request: 2, timeMs: 0 })
+  after(8000)
+  assert.equal(spare.readyState, 1)
+  after(8000)
+  assert.equal(spare.readyState, 3)
+})
+
+test("a server that was started again counts afresh", () => {
+  const { main, heard, spare } = withTwo()
+  spare.hear(carried(2))
+  main.lane?.mainReceived({ type: "Joined", request: 3, instance: 5 })
+  spare.hear(carried(2))
+  assert.deepEqual(heard, [2])
+  main.lane?.mainReceived({ type: "Joined", request: 4, instance: 6 })
+  spare.hear(carried(2))
+  assert.deepEqual(heard, [2, 2])
+})
+
+test("a message connection that is stalled for long is given up, a working one never", () => {
+  const { main, lanes, spare } = withTwo()
+  for (let seq = 0; seq < 100; seq++) {
+    lanes.send(body(0))
+    after(60)
+    for (const answered of carries(spare.sent).slice(-1)) spare.hear({ type: "Acked", seq: answered, delayMs: 0, level: 1, narrow: false })
+  }
+  assert.equal(main.ends, 1)
+  assert.equal(spare.readyState, 1)
+})
+
+test("the end closes every connection but the message connection's, and nothing more is sent", () => {
+  const { main, lanes, spare } = withTwo()
+  lanes.send(body(0))
+  lanes.stop()
+  const sent = [main.sent.length, spare.sent.length]
+  after(5000)
+  assert.equal(spare.readyState, 3)
+  assert.deepEqual([main.sent.length, spare.sent.length], sent)
+  assert.equal(main.ends, 0)
+  assert.equal(main.lane, undefined)
+})
+
+test("the way is told when it is another, at most once a second", () => {
+  const { main, ways, spare } = withTwo()
+  const before = ways.length
+  after(1500)
+  assert.equal(ways.at(-1)?.lanes, 2)
+  assert.equal(wordsForWay(ways.at(-1)), "Through the message connection.")
+  main.lane?.mainLost()
+  after(1500)
+  assert.equal(ways.length, before + 2)
+  assert.equal(wordsForWay(ways.at(-1)), "Through a spare connection: the message connection was lost.")
+  spare.onclose?.({ code: 1006 })
+  after(1500)
+  assert.ok(ways.at(-1)?.isSilent)
+})
+
+test("one sentence says the worst", () => {
+  const good: Way = { level: 1, isNarrow: false, lanes: 2, isMessageConnection: true, isSilent: false, queueingMs: 0, missShare: 0 }
+  const said = [{}, { isMessageConnection: false }, { isNarrow: true }, { level: 2 }, { level: 3 }, { level: 0, isNarrow: true }, { isSilent: true }]
+    .map((change) => wordsForWay({ ...good, ...change } as Way))
+  assert.equal(new Set(said).size, 7)
+  assert.equal(said[0], wordsForWay(undefined))
+  assert.equal(wordsForWay({ ...good, level: 0, isSilent: true }), said[6])
+  assert.deepEqual(viewOfWay({ ...good, level: 3 }), { level: "heavy", lanes: 2, queueingMs: 0, missShare: 0 })
+})
