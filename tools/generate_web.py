@@ -162,10 +162,12 @@ def lane_control_constants() -> str:
         for level, plan in lane_control.PLANS.items()
     )
     doc = comment(lane_control.Plan.__doc__ or "")
+    holds = "".join(f"  [Level.{level.name}]: {literal(ms)},\n" for level, ms in lane_control.HOLD_MS_MIN.items())
     return (
         module_constants(lane_control)()
         + enum(lane_control.Level)
         + f"\n{doc}export const PLANS = {{\n{plans}}} as const\n"
+        + f"\n/** See HOLD_MS_MAX. */\nexport const HOLD_MS_MIN = {{\n{holds}}} as const\n"
     )
 
 

@@ -20,7 +20,6 @@ from .lane_world import Path as Way
 from .lane_world import World, random_loss
 
 FOLDER = Path(__file__).resolve().parents[2] / "vectors" / "lanes"
-SILENCE_MS = 800.0
 LOOK_MS = 1000.0
 
 Event = list[Any]
@@ -31,13 +30,15 @@ def replay_hop(events: list[Event], first_seq: int) -> list[Event]:
 
     ["open", lane, now], ["close", lane, now, sent], ["writable", lane, is_it], ["send", number, now, sent],
     ["acked", lane, seq, delay, level, narrow, now], ["tick", now, sent], ["look", now, state],
-    ["arrived", seq, sent_ms, level, narrow, now, is_new, delay].
+    ["arrived", lane, seq, sent_ms, narrow, now, is_new, answer]: the answer is [delay, level] or null,
+    ["heard", level, now]: the receiver's end has learned this level of the sender,
+    ["gone", lane]: the receiver's end has learned that the lane ended.
     `sent` lists [lane, seq, sent_ms, number]: bodies are numbers of 4 bytes.
     """
     writable: dict[int, bool] = {}
     controller = Controller()
     sender = LaneSender(controller, lambda lane: writable.get(lane, True), first_seq)
-    receiver = LaneReceiver()
+    receiver, back = LaneReceiver(), Controller()
 
     def sent(transmissions: list[Transmission]) -> list[list[int]]:
         return [[t.lane, t.seq, t.sent_ms, int.from_bytes(t.body, "big")] for t in transmissions]
@@ -60,10 +61,17 @@ def replay_hop(events: list[Event], first_seq: int) -> list[Event]:
                 done.append(["acked", lane, seq, delay, level, narrow, now])
             case ["tick", now, *_]:
                 done.append(["tick", now, sent(sender.tick(now))])
-            case ["arrived", seq, sent_ms, level, narrow, now, *_]:
-                is_new, ack = receiver.arrived(seq, sent_ms, now, Level(level), narrow)
-                assert (ack.seq, ack.level, ack.is_narrow) == (seq, level, narrow)
-                done.append(["arrived", seq, sent_ms, level, narrow, now, is_new, ack.delay_ms])
+            case ["arrived", lane, seq, sent_ms, narrow, now, *_]:
+                is_new, ack = receiver.arrived(lane, seq, sent_ms, now, back, is_narrow=narrow)
+                assert ack is None or (ack.seq, ack.is_narrow) == (seq, narrow)
+                answer = None if ack is None else [ack.delay_ms, int(ack.level)]
+                done.append(["arrived", lane, seq, sent_ms, narrow, now, is_new, answer])
+            case ["heard", level, now]:
+                back.heard(Level(level), False, now)
+                done.append(["heard", level, now])
+            case ["gone", lane]:
+                receiver.closed(lane)
+                done.append(["gone", lane])
             case ["look", now, *_]:
                 done.append(["look", now, look(sender, now)])
             case _:
@@ -78,7 +86,7 @@ def look(sender: LaneSender, now: float) -> dict[str, Any]:
         "level": int(controller.level),
         "lanes_wanted": controller.lanes_wanted,
         "round_trip_ms": controller.round_trip_ms,
-        "resend_after_ms": controller.resend_after_ms,
+        "resend_after_ms": controller.resend_after_ms(now),
         "resends": controller.resends(now),
         "queued_ms_max": controller.queued_ms_max(now),
         "queueing_ms": controller.queueing_ms(now),
@@ -86,7 +94,7 @@ def look(sender: LaneSender, now: float) -> dict[str, Any]:
         "is_narrow": controller.is_narrow(now),
         "lanes": sender.lanes,
         "stalled": sender.stalled(now),
-        "is_silent": sender.is_silent(now, SILENCE_MS),
+        "is_silent": sender.is_silent(now),
         "due_ms": sender.due_ms,
         "copies_sent": sender.copies_sent,
         "frames_dropped": sender.frames_dropped,
@@ -135,6 +143,7 @@ class Recorded(World):
         super().__post_init__()
         self.sender = _Sender(self.controller, self.events)
         self.receiver = _Receiver(self.events)
+        self.back = _Back(self.events)
 
     def at(self, when_ms: float, what: Callable[[float], None]) -> None:
         super().at(round(when_ms, 1), what)
@@ -188,16 +197,33 @@ class _Sender(LaneSender):
         return super().tick(now_ms)
 
 
+class _Back(Controller):
+    def __init__(self, events: list[Event]) -> None:
+        super().__init__()
+        self._events = events
+        self._noted = Level.NORMAL
+
+    def heard(self, level: Level, is_narrow: bool, now_ms: float) -> None:
+        if level is not self._noted:
+            self._noted = level
+            self._events.append(["heard", int(level), now_ms])
+        super().heard(level, is_narrow, now_ms)
+
+
 class _Receiver(LaneReceiver):
     def __init__(self, events: list[Event]) -> None:
         super().__init__()
         self._events = events
 
     def arrived(
-        self, seq: int, sent_ms: int, now_ms: float, level: Level = Level.NORMAL, is_narrow: bool = False
-    ) -> tuple[bool, Ack]:
-        self._events.append(["arrived", seq, sent_ms, int(level), is_narrow, now_ms])
-        return super().arrived(seq, sent_ms, now_ms, level, is_narrow)
+        self, lane: LaneId, seq: int, sent_ms: int, now_ms: float, back: Controller, *, is_narrow: bool = False
+    ) -> tuple[bool, Ack | None]:
+        self._events.append(["arrived", lane, seq, sent_ms, is_narrow, now_ms])
+        return super().arrived(lane, seq, sent_ms, now_ms, back, is_narrow=is_narrow)
+
+    def closed(self, lane: LaneId) -> None:
+        self._events.append(["gone", lane])
+        super().closed(lane)
 
 
 def until(end_ms: float, share: float) -> Callable[[float, random.Random], bool]:
@@ -221,10 +247,10 @@ def wrap() -> Iterator[Event]:
     for number in range(100):
         now, lane = start + 600 + number * 60.5, number % 2
         yield ["send", number, now]
-        yield ["arrived", seq, int(now) & UINT32_MAX, 1, False, now + 25]
+        yield ["arrived", lane, seq, int(now) & UINT32_MAX, False, now + 25]
         if number % 10 == 9:
             yield ["tick", now + 30]
-            yield ["arrived", (seq - number) & UINT32_MAX, int(now) & UINT32_MAX, 1, False, now + 31]
+            yield ["arrived", lane, (seq - number) & UINT32_MAX, int(now) & UINT32_MAX, False, now + 31]
         for answered in (0, 1) if number == 0 else (lane, 1 - lane):
             yield ["acked", answered, seq, 25, 1, False, now + 50]
         seq = (seq + 1) & UINT32_MAX
@@ -240,10 +266,13 @@ def wild(seed: int) -> Iterator[Event]:
         now += chance.choice([0, 0.5, 3, 17.3, 60, 60, 250, 1700 if chance.random() < 0.1 else 5])
         lane = chance.randrange(4)
         what = chance.choices(
-            ["open", "close", "writable", "send", "acked", "tick", "arrived", "look"], [3, 1, 2, 12, 12, 6, 8, 4]
+            ["open", "close", "writable", "send", "acked", "tick", "arrived", "heard", "look"],
+            [3, 1, 2, 12, 12, 6, 8, 1, 4],
         )[0]
         if what in ("open", "close"):
             yield [what, lane, now]
+            if what == "close":
+                yield ["gone", lane]
         elif what == "writable":
             yield [what, lane, chance.random() < 0.8]
         elif what == "send":
@@ -253,9 +282,11 @@ def wild(seed: int) -> Iterator[Event]:
             seq = max(0, number - chance.choice([1, 1, 2, 3, 5, 40]))
             delay = (chance.choice([0, 30, 80, 500, -200]) + 12_345) & UINT32_MAX
             yield [what, lane, seq, delay, chance.randrange(4), chance.random() < 0.1, now]
+        elif what == "heard":
+            yield [what, chance.choice([0, 0, 1, 3]), now]
         elif what == "arrived":
             newest = (newest + chance.choice([1, 1, 1, 0, -1, -5, 1500, -1500])) & UINT32_MAX
-            yield [what, newest, chance.getrandbits(32), chance.randrange(4), chance.random() < 0.1, now]
+            yield [what, lane, newest, chance.getrandbits(32), chance.random() < 0.1, now]
         else:
             yield [what, now]
 
@@ -352,7 +383,7 @@ def hops() -> Iterator[tuple[str, str, int, list[Event]]]:
     yield "loss-5", "one packet in twenty is lost", 0, hop(15, 2, Way(25.0, random_loss(0.05)))
     yield "loss-20", "one packet in five is lost for 8 s", 0, hop(19, 4, Way(25.0, until(7_000, 0.2)))
     narrow = Way(25.0, rate_bps=lambda now_ms: 32_000.0 if 2000 <= now_ms < 8000 else float("inf"))
-    yield "narrow", "32 kbit/s for 6 s", 0, hop(14, 2, narrow)
+    yield "narrow", "32 kbit/s for 6 s", 0, hop(58, 2, narrow)
     slower = Way(25.0, rate_bps=lambda now_ms: 32_000.0 if now_ms >= 2000 else float("inf"))
     yield "narrow-for-good", "32 kbit/s, and never more again", 0, hop(20, 2, slower)
     yield "lane-ends", "one of two connections breaks", 0, hop(8, 2, Way(25.0), lambda world: world.end(0, 4010))

@@ -47,7 +47,7 @@ def test_the_scripts_together_use_every_level_and_every_kind_of_answer() -> None
     assert looks("all-stall")[-1]["frames_dropped"] > 0
     assert any(event[0] == "close" and event[3] for event in CASES["lane-ends"]["events"])
     assert any(event[0] == "tick" and event[2] for event in CASES["loss-5"]["events"])
-    numbers = [event[1] for event in CASES["wrap"]["events"] if event[0] == "arrived" and event[6]]
+    numbers = [event[2] for event in CASES["wrap"]["events"] if event[0] == "arrived" and event[6]]
     assert max(numbers) == (1 << 32) - 1
     assert min(numbers) == 0
 

@@ -12,8 +12,6 @@ import type { Way } from "./way.js"
 
 const UNSENT_BYTES_MAX = 2_048
 const PLAN_MS = 100
-/** When no lane has answered anything for so long, the network under all of them is in doubt. */
-const SILENCE_MS = 800
 const TELL_MS = 1_000
 /** WebSocket header and TLS record of a message. */
 const MESSAGE_OVERHEAD_BYTES = 26
@@ -95,7 +93,7 @@ export class Lanes implements MessageLane {
   private step(): void {
     const now = performance.now()
     const stalled = this.sender.stalled(now)
-    this.isSilent = this.sockets.size === 0 || this.sender.isSilent(now, SILENCE_MS)
+    this.isSilent = this.sockets.size === 0 || this.sender.isSilent(now)
     const { dial, leave } = this.plan.step(this.sender.controller.lanesWanted, stalled, this.isSilent, now)
     for (const lane of leave) {
       // The message connection is left only when nothing comes through it: messages may be under way on it.
@@ -149,6 +147,7 @@ export class Lanes implements MessageLane {
     if (lane === this.main) this.main = undefined
     const now = performance.now()
     this.plan.closed(lane, now, isReset)
+    this.receiver.closed(lane)
     this.transmit(this.sender.close(lane, now))
   }
 
@@ -159,8 +158,11 @@ export class Lanes implements MessageLane {
       const { seq, delayMs, level, narrow } = frame
       return this.sender.acked(lane, { seq, delayMs, level, isNarrow: narrow }, now)
     }
-    const [isNew, { seq, delayMs, level, isNarrow }] = this.receiver.arrived(frame.seq, frame.sentMs, now, this.sender.controller.level)
-    this.sockets.get(lane)?.write({ type: "Ack", seq, delayMs, level, narrow: isNarrow })
+    const [isNew, ack] = this.receiver.arrived(lane, frame.seq, frame.sentMs, now, this.sender.controller)
+    if (ack !== null) {
+      const { seq, delayMs, level, isNarrow } = ack
+      this.sockets.get(lane)?.write({ type: "Ack", seq, delayMs, level, narrow: isNarrow })
+    }
     if (isNew) this.onBody(frame.body)
   }
 

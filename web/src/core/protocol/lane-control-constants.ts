@@ -4,7 +4,7 @@ export const UINT32_MAX = 4_294_967_295
 export const ROUND_TRIP_MS_UNKNOWN = 200
 export const ROUND_TRIP_WINDOW_MS = 2000
 export const MISS_WINDOW_MS = 4000
-export const MISS_SAMPLES_MIN = 12
+export const MISS_SAMPLES_MIN = 20
 export const BOOST_ABOVE = 0.09
 export const BOOST_BELOW = 0.05
 /** Shares of missed copies at which a level is entered and left. */
@@ -21,17 +21,26 @@ export const QUEUEING_MS_OVER = 20
 export const QUEUED_MS_MAX = 400
 export const SUSTAINED_MS = 500
 export const SUSTAINED_MS_SEVERE = 300
+export const PROBATION_MS = 3000
+export const PROBATION_WINDOW_MS = 250
+/** A level just entered is left again at the first sign of a queue, before anybody hears it. */
+export const PROBATION_SUSTAINED_MS = 200
 /** After a step down, what made the queue is still in it: the next step waits for so long. */
 export const DRAIN_MS = 1000
 /** Only below this much queueing do late answers tell of loss. */
 export const CLEAR_MS = 15
-/** A level left because of queueing is not tried again for so long; doubled each time it happens again. */
-export const HOLD_MS_MIN = 6000
-export const HOLD_MS_MAX = 96_000
+/**
+ * A level left because of queueing is not tried again for so long; doubled each time it happens again. A try costs a
+ * second of sound where the pipe is narrow, so NORMAL waits longer.
+ */
+export const HOLD_MS_MAX = 120_000
 /** A lean hop whose delay neither falls nor grows for so long has a new ordinary delay: the way changed. */
 export const SETTLED_MS = 3000
 export const SETTLED_SPREAD_MS = 15
 export const NARROW_HEARD_MS = 2000
+/** Where a direction is lean, one answer for so many frames, at the latest after so long. */
+export const SPARING_FRAMES = 3
+export const SPARING_MS = 360
 
 /** How much redundancy the hop gets. */
 export const Level = {
@@ -44,8 +53,15 @@ export type Level = (typeof Level)[keyof typeof Level]
 
 /** `copies` of each frame at once, up to `resends` more when answers are late; `lanes` are worth having. */
 export const PLANS = {
-  [Level.LEAN]: { copies: 1, resends: 1, lanes: 2 },
+  [Level.LEAN]: { copies: 1, resends: 1, lanes: 1 },
   [Level.NORMAL]: { copies: 1, resends: 2, lanes: 2 },
   [Level.BOOST]: { copies: 2, resends: 2, lanes: 4 },
   [Level.HEAVY]: { copies: 3, resends: 2, lanes: 6 },
+} as const
+
+/** See HOLD_MS_MAX. */
+export const HOLD_MS_MIN = {
+  [Level.NORMAL]: 45_000,
+  [Level.BOOST]: 15_000,
+  [Level.HEAVY]: 15_000,
 } as const

@@ -48,7 +48,10 @@ export class Controller {
   private readonly roundTrips = new WindowMinimum(given.ROUND_TRIP_WINDOW_MS)
   private readonly roundTripsBase = new WindowMinimum(given.BASE_WINDOW_MS)
   private readonly delays = new WindowMinimum(given.DELAY_WINDOW_MS)
+  private readonly delaysShort = new WindowMinimum(given.PROBATION_WINDOW_MS)
   private readonly base = new WindowMinimum(given.BASE_WINDOW_MS)
+  /** Until when the present level is on probation. */
+  private probationMs = -Infinity
   private delayZero: number | undefined
   private outcomes: (readonly [atMs: number, missed: boolean])[] = []
   private missedCount = 0
@@ -62,6 +65,8 @@ export class Controller {
   private settling: readonly [sinceMs: number, queueingMs: number] | undefined
   private narrowHeardMs = -Infinity
   private levelHeard: Level = Level.NORMAL
+  /** When the hop was last lean. */
+  private leanMs = -Infinity
 
   get level(): Level {
     return this.levelNow
@@ -76,8 +81,19 @@ export class Controller {
     return this.roundTripNowMs
   }
 
-  /** What the needier of the two directions can use. */
+  /** Whether to answer only some of the other direction's frames, which is lean. */
+  get sparesAnswers(): boolean {
+    return this.levelHeard === Level.LEAN
+  }
+
+  /** Whether only some of this direction's frames are answered: it is lean, or was a moment ago. */
+  isSpared(nowMs: number): boolean {
+    return this.levelNow === Level.LEAN || nowMs - this.leanMs < given.PROBATION_MS
+  }
+
+  /** What the needier of the two directions can use; a narrow pipe has no room for the opening of one more. */
   get lanesWanted(): number {
+    if (this.levelNow === Level.LEAN || this.levelHeard === Level.LEAN) return PLANS[Level.LEAN].lanes
     return PLANS[Math.max(this.levelNow, this.levelHeard) as Level].lanes
   }
 
@@ -87,8 +103,8 @@ export class Controller {
   }
 
   /** How long an answer may take. The smallest recent round trip: when all of them grow, so does this. */
-  get resendAfterMs(): number {
-    return 1.25 * this.roundTripNowMs + 15
+  resendAfterMs(nowMs: number): number {
+    return 1.25 * this.roundTripNowMs + 15 + (this.isSpared(nowMs) ? given.SPARING_MS : 0)
   }
 
   /** How often a frame may go again. Not once a queue builds: then answers are late, and frames not lost. */
@@ -98,7 +114,8 @@ export class Controller {
 
   /** How long a lane may leave a copy unanswered and still be given another. */
   queuedMsMax(nowMs: number): number {
-    return given.QUEUED_MS_MAX + (this.roundTripsBase.minimum(nowMs) ?? given.ROUND_TRIP_MS_UNKNOWN)
+    const roundTripMs = this.roundTripsBase.minimum(nowMs) ?? given.ROUND_TRIP_MS_UNKNOWN
+    return roundTripMs + given.QUEUED_MS_MAX + (this.isSpared(nowMs) ? given.SPARING_MS : 0)
   }
 
   /** Whether less sound should be sent: this hop is lean, or one behind it said so lately. */
@@ -108,7 +125,8 @@ export class Controller {
 
   /** By how much even the fastest copy of the last second was slower than the way can be. */
   queueingMs(nowMs: number): number {
-    const [recent, base] = [this.delays.minimum(nowMs), this.base.minimum(nowMs)]
+    const window = nowMs < this.probationMs ? this.delaysShort : this.delays
+    const [recent, base] = [window.minimum(nowMs), this.base.minimum(nowMs)]
     return recent === undefined || base === undefined ? 0 : recent - base
   }
 
@@ -141,6 +159,7 @@ export class Controller {
     const half = (given.UINT32_MAX - 1) / 2
     const relative = ((delayMs - this.delayZero + half) >>> 0) - half
     this.delays.add(relative, nowMs)
+    this.delaysShort.add(relative, nowMs)
     this.base.add(relative, nowMs)
   }
 
@@ -167,22 +186,26 @@ export class Controller {
   private isSustained(nowMs: number): boolean {
     if (this.levelNow === Level.LEAN || this.queueingSinceMs === undefined || nowMs < this.drainedMs) return false
     const isSevere = this.severeSinceMs !== undefined && nowMs - this.severeSinceMs >= given.SUSTAINED_MS_SEVERE
-    return isSevere || nowMs - this.queueingSinceMs >= given.SUSTAINED_MS
+    const patienceMs = nowMs < this.probationMs ? given.PROBATION_SUSTAINED_MS : given.SUSTAINED_MS
+    return isSevere || nowMs - this.queueingSinceMs >= patienceMs
   }
 
   private stepDown(nowMs: number): void {
-    for (const level of Object.values(Level)) {
+    for (const level of [Level.NORMAL, Level.BOOST, Level.HEAVY]) {
       if (level < this.levelNow) continue
-      const [, before] = this.holds.get(level) ?? [0, given.HOLD_MS_MIN / 2]
-      const holdMs = Math.min(2 * before, given.HOLD_MS_MAX)
+      const [, beforeMs] = this.holds.get(level) ?? [0, given.HOLD_MS_MIN[level] / 2]
+      const holdMs = Math.min(2 * beforeMs, given.HOLD_MS_MAX)
       this.holds.set(level, [nowMs + holdMs, holdMs])
     }
-    this.enter(this.levelNow > Level.NORMAL ? Level.NORMAL : Level.LEAN, nowMs)
+    const below = nowMs < this.probationMs ? this.levelNow - 1 : Math.min(this.levelNow - 1, Level.NORMAL)
+    this.enter(below as Level, nowMs)
     this.drainedMs = nowMs + given.DRAIN_MS
     this.settling = undefined
   }
 
   private enter(level: Level, nowMs: number): void {
+    this.probationMs = level > this.levelNow ? nowMs + given.PROBATION_MS : -Infinity
+    if (this.levelNow === Level.LEAN) this.leanMs = nowMs
     this.levelNow = level
     this.busyMs = nowMs
     // Copies of the other level say little about this one.

@@ -5,8 +5,8 @@
 // The same rules run in `ringthrough.protocol.lanes`; `vectors/lanes` holds the two together.
 import type { Brand } from "../brand.js"
 import { type Controller, Level } from "./lane-control.js"
-import { UINT32_MAX } from "./lane-control-constants.js"
-import { FRAME_LIFETIME_MS, STALL_MS_MIN, STALL_ROUND_TRIPS, UNANSWERED_MAX, WINDOW_FRAMES } from "./lanes-constants.js"
+import { QUEUED_MS_MAX, SPARING_FRAMES, SPARING_MS, UINT32_MAX } from "./lane-control-constants.js"
+import { FRAME_LIFETIME_MS, SILENCE_MS, STALL_MS_MIN, STALL_ROUND_TRIPS, UNANSWERED_MAX, WINDOW_FRAMES } from "./lanes-constants.js"
 
 export type LaneId = Brand<number, "LaneId">
 
@@ -104,7 +104,7 @@ export class LaneSender {
   send(body: Uint8Array, nowMs: number): Transmission[] {
     this.forgetOld(nowMs)
     this.controller.update(nowMs)
-    const dueMs = nowMs + this.controller.resendAfterMs
+    const dueMs = nowMs + this.controller.resendAfterMs(nowMs)
     const frame: Frame = { seq: this.nextSeq, body, sentMs: nowMs, dueMs, resends: 0, lanes: [] }
     const out = this.transmit(frame, this.controller.plan.copies, nowMs)
     if (out.length === 0) {
@@ -134,7 +134,7 @@ export class LaneSender {
   /** What is due again: frames not acknowledged in time, on lanes that have not carried them yet. */
   tick(nowMs: number): Transmission[] {
     this.forgetOld(nowMs)
-    const limitMs = this.controller.resendAfterMs
+    const limitMs = this.controller.resendAfterMs(nowMs)
     for (const { copies } of this.lanesOpen.values()) {
       for (const copy of copies) {
         if (copy.isJudged || nowMs - copy.sentMs < limitMs) continue
@@ -162,8 +162,9 @@ export class LaneSender {
     return [...this.lanesOpen].filter(([, state]) => state.waitedMs(nowMs) > patienceMs).map(([lane]) => lane)
   }
 
-  /** Whether frames are under way and no lane has answered anything for `patienceMs`. */
-  isSilent(nowMs: number, patienceMs: number): boolean {
+  /** Whether frames are under way and no lane has answered anything for long. */
+  isSilent(nowMs: number): boolean {
+    const patienceMs = SILENCE_MS + 1.5 * this.controller.roundTripMs
     const waits = [...this.lanesOpen.values()].map((state) => state.waitedMs(nowMs))
     return Math.max(0, ...waits) > patienceMs && nowMs - this.ackedMs > patienceMs
   }
@@ -184,7 +185,7 @@ export class LaneSender {
 
   /** An idle lane, else one that is not late yet, else the one with the least under way. */
   private pick(frame: Frame, nowMs: number): LaneId | undefined {
-    const limitMs = this.controller.resendAfterMs
+    const limitMs = this.controller.resendAfterMs(nowMs)
     let [bestKind, bestCount] = [Infinity, Infinity]
     let chosen: LaneId | undefined
     let tried = 0
@@ -204,7 +205,9 @@ export class LaneSender {
   private takes(lane: LaneId, state: Lane, nowMs: number): boolean {
     if (!this.isWritable(lane)) return false
     if (!state.isAnswered) return state.copies.length < UNANSWERED_MAX
-    return state.waitedMs(nowMs) <= this.controller.queuedMsMax(nowMs)
+    if (state.waitedMs(nowMs) <= this.controller.queuedMsMax(nowMs)) return true
+    // One now and then all the same: the answer to what waits may itself be waiting for a frame.
+    return nowMs - (state.copies.at(-1)?.sentMs ?? nowMs) > QUEUED_MS_MAX
   }
 
   private forgetOld(nowMs: number): void {
@@ -219,10 +222,33 @@ export class LaneSender {
 export class LaneReceiver {
   private newest: number | undefined
   private seen = new Set<number>()
+  private readonly unanswered = new Map<LaneId, number>()
+  private readonly answeredMs = new Map<LaneId, number>()
 
-  /** Whether the frame is new, and the answer, which goes back on the lane it came on. */
-  arrived(seq: number, sentMs: number, nowMs: number, level: Level = Level.NORMAL, isNarrow = false): readonly [isNew: boolean, ack: Ack] {
-    return [this.isNew(seq), { seq, delayMs: (Math.trunc(nowMs) - sentMs) >>> 0, level, isNarrow }]
+  /**
+   * Whether the frame is new, and the answer to give on its lane now. `back` is the controller of the other direction;
+   * where one of the two is lean, one answer stands for several frames of its lane.
+   */
+  arrived(lane: LaneId, seq: number, sentMs: number, nowMs: number, back: Controller, isNarrow = false): readonly [isNew: boolean, ack: Ack | null] {
+    return [this.isNew(seq), this.answer(lane, seq, sentMs, nowMs, back, isNarrow)]
+  }
+
+  /** The lane is gone. */
+  closed(lane: LaneId): void {
+    this.unanswered.delete(lane)
+    this.answeredMs.delete(lane)
+  }
+
+  private answer(lane: LaneId, seq: number, sentMs: number, nowMs: number, back: Controller, isNarrow: boolean): Ack | null {
+    const waiting = (this.unanswered.get(lane) ?? 0) + 1
+    const isLate = nowMs - (this.answeredMs.get(lane) ?? -Infinity) >= SPARING_MS
+    if (back.sparesAnswers && waiting < SPARING_FRAMES && !isLate) {
+      this.unanswered.set(lane, waiting)
+      return null
+    }
+    this.unanswered.set(lane, 0)
+    this.answeredMs.set(lane, nowMs)
+    return { seq, delayMs: (Math.trunc(nowMs) - sentMs) >>> 0, level: back.level, isNarrow }
   }
 
   private isNew(seq: number): boolean {

@@ -17,7 +17,9 @@ type HopEvent =
   | ["send", number, number, Sent]
   | ["acked", LaneId, number, number, Level, boolean, number]
   | ["tick", number, Sent]
-  | ["arrived", number, number, Level, boolean, number, boolean, number]
+  | ["arrived", LaneId, number, number, boolean, number, boolean, [delayMs: number, level: Level] | null]
+  | ["heard", Level, number]
+  | ["gone", LaneId]
   | ["look", number, Record<string, unknown>]
 type PlanEvent =
   | ["dialled", number]
@@ -28,7 +30,6 @@ type PlanEvent =
   | ["closed", LaneId, number, boolean]
   | ["step", number, LaneId[], boolean, number, boolean, LaneId[], number | null, number | null]
 
-const SILENCE_MS = 800
 const FOLDER = join(root, "vectors", "lanes")
 const names = readdirSync(FOLDER)
 
@@ -46,7 +47,7 @@ function look(sender: LaneSender, nowMs: number): Record<string, unknown> {
     level: controller.level,
     lanes_wanted: controller.lanesWanted,
     round_trip_ms: controller.roundTripMs,
-    resend_after_ms: controller.resendAfterMs,
+    resend_after_ms: controller.resendAfterMs(nowMs),
     resends: controller.resends(nowMs),
     queued_ms_max: controller.queuedMsMax(nowMs),
     queueing_ms: controller.queueingMs(nowMs),
@@ -54,7 +55,7 @@ function look(sender: LaneSender, nowMs: number): Record<string, unknown> {
     is_narrow: controller.isNarrow(nowMs),
     lanes: sender.lanes,
     stalled: sender.stalled(nowMs),
-    is_silent: sender.isSilent(nowMs, SILENCE_MS),
+    is_silent: sender.isSilent(nowMs),
     due_ms: sender.dueMs,
     copies_sent: sender.copiesSent,
     frames_dropped: sender.framesDropped,
@@ -68,7 +69,7 @@ for (const name of names.filter((one) => !one.startsWith("plan-"))) {
     const script = events<HopEvent>(name)
     const writable = new Map<LaneId, boolean>()
     const sender = new LaneSender(new Controller(), (lane) => writable.get(lane) ?? true, script.first_seq)
-    const receiver = new LaneReceiver()
+    const [receiver, back] = [new LaneReceiver(), new Controller()]
     script.events.forEach((event, index) => {
       const at = `event ${index}: ${JSON.stringify(event)}`
       switch (event[0]) {
@@ -87,9 +88,14 @@ for (const name of names.filter((one) => !one.startsWith("plan-"))) {
         case "tick":
           return assert.deepEqual(sent(sender.tick(event[1])), event[2], at)
         case "arrived": {
-          const [, seq, sentMs, level, isNarrow, nowMs, isNew, delayMs] = event
-          return assert.deepEqual(receiver.arrived(seq, sentMs, nowMs, level, isNarrow), [isNew, { seq, delayMs, level, isNarrow }], at)
+          const [, lane, seq, sentMs, isNarrow, nowMs, isNew, answer] = event
+          const ack = answer && { seq, delayMs: answer[0], level: answer[1], isNarrow }
+          return assert.deepEqual(receiver.arrived(lane, seq, sentMs, nowMs, back, isNarrow), [isNew, ack], at)
         }
+        case "heard":
+          return back.heard(event[1], false, event[2])
+        case "gone":
+          return receiver.closed(event[1])
         case "look":
           return assert.deepEqual(look(sender, event[1]), event[2], at)
       }
