@@ -29,8 +29,10 @@ FIRST_SOUND_S = 0.25
 class FakeWorld:
     def __init__(self) -> None:
         self.calls: list[str] = []
+        self.began_s = 0.0
 
     def call_begins(self) -> None:
+        self.began_s = time.monotonic()
         self.calls.append("begins")
 
     def call_ends(self) -> None:
@@ -100,14 +102,13 @@ def hasty(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 async def test_where_speech_and_sound_are(tmp_path: Path) -> None:
-    answered_s = time.monotonic()
     result, world, messenger = await talk(tmp_path, nth=1)
     assert result.failure is None
     assert world.calls == ["begins", "ends"]
     assert messenger.hung_up == 2
     for heard in (result.by_callee, result.by_caller):
         assert heard is not None
-        assert heard.spoken_at_s - answered_s == pytest.approx(HELLO_S, abs=0.1)
+        assert heard.spoken_at_s - world.began_s == pytest.approx(HELLO_S, abs=0.1)
         began_s = heard.axis[0][1]
         first_word = np.flatnonzero(np.abs(read_pcm(heard.wav)) > 50)[0] / SAMPLE_RATE_HZ
         own_word = np.flatnonzero(np.abs(speech.speech(speech.ALICE_SAYS, 4.0)) > 50)[0] / SAMPLE_RATE_HZ
