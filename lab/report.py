@@ -39,7 +39,8 @@ class Cell:
     @property
     def best_peer(self) -> Call | None:
         """An intelligible one before others, then the highest ESTOI, then the shortest delay; None without a call."""
-        heard = [call for call in self.peers.values() if call.estoi is not None]
+        others = [call for call in self.peers.values() if not call.driver.startswith(OURS)]
+        heard = [call for call in others if call.estoi is not None]
         if not heard:
             return None
         clear = [call for call in heard if call.intelligible] or heard
