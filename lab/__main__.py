@@ -107,7 +107,7 @@ def play_all(args: argparse.Namespace) -> tuple[list[Played], list[str]]:
 
 def summary(call: Call) -> str:
     """A call in one line."""
-    if call.estoi is None or call.speech_lost is None:
+    if not call.heard or call.estoi is None or call.speech_lost is None:
         return f"{call.case}: {call.driver}: no call ({call.failure})"
     delay = "?" if call.mouth_to_ear_ms_p95 is None else f"{call.mouth_to_ear_ms_p95:.0f}"
     return (

@@ -64,7 +64,7 @@ def field(call: Call | None) -> Field:
     """A call as a field of the grid."""
     if call is None:
         return Field("none", "")
-    if call.estoi is None:
+    if not call.heard or call.estoi is None:
         return Field("none", "no call")
     delay = "–" if call.mouth_to_ear_ms_p95 is None else f"{call.mouth_to_ear_ms_p95:.0f} ms"
     return Field("good" if call.intelligible else "poor", f"{call.estoi:.2f} · {delay}")

@@ -26,6 +26,8 @@ from ringthrough.client.audiofile import read_pcm
 LATE_MS = 1.0
 LATE_SHARE_MAX = 0.02
 ATTEMPTS_MAX = 2
+LOST_ALL = 0.99
+"""Share of speech lost from which on nobody would say that there was a call."""
 
 
 class Direction(msgspec.Struct, frozen=True):
@@ -63,6 +65,11 @@ class Call(msgspec.Struct, frozen=True):
     by_callee: Direction | None
     by_caller: Direction | None
     notes: dict[str, Any]
+
+    @property
+    def heard(self) -> bool:
+        """Something of what was said came through, in both directions."""
+        return self.estoi is not None and self.speech_lost is not None and self.speech_lost < LOST_ALL
 
     @property
     def disturbed(self) -> bool:

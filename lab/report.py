@@ -40,7 +40,7 @@ class Cell:
     def best_peer(self) -> Call | None:
         """An intelligible one before others, then the highest ESTOI, then the shortest delay; None without a call."""
         others = [call for call in self.peers.values() if not call.driver.startswith(OURS)]
-        heard = [call for call in others if call.estoi is not None]
+        heard = [call for call in others if call.heard]
         if not heard:
             return None
         clear = [call for call in heard if call.intelligible] or heard
@@ -148,7 +148,7 @@ def table(made: Sequence[Cell], drivers: Sequence[str]) -> str:
 def _figures(call: Call | None) -> str:
     if call is None:
         return ""
-    if call.estoi is None or call.speech_lost is None:
+    if not call.heard or call.estoi is None or call.speech_lost is None:
         return "no call"
     delay = "?" if call.mouth_to_ear_ms_p95 is None else f"{call.mouth_to_ear_ms_p95:.0f}"
     text = f"{call.estoi:.2f}, {delay} ms, {call.speech_lost * 100:.1f} %"

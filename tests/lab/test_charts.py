@@ -62,4 +62,5 @@ def test_fields() -> None:
     assert field(call("ours")) == Field("good", "0.95 · 180 ms")
     assert field(call("ours", intelligible=False)).kind == "poor"
     assert field(no_call("ours")) == Field("none", "no call")
+    assert field(call("ours", speech_lost=1.0, intelligible=False)).text == "no call"
     assert field(None) == Field("none", "")

@@ -24,7 +24,7 @@ def test_the_best_peer_is_intelligible_then_clear_then_quick() -> None:
     quicker = call("mumble", estoi=0.955, mouth_to_ear_ms_p95=60.0)
     assert cell(None, clear, quicker).best_peer is quicker
     assert cell(None, lost, no_call("turn")).best_peer is lost
-    assert cell(None, no_call("turn")).best_peer is None
+    assert cell(None, no_call("turn"), call("mute", speech_lost=1.0, intelligible=False)).best_peer is None
     assert cell(None, call("ours in browsers", estoi=0.99), quick).best_peer is quick
 
 
