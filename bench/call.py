@@ -24,9 +24,10 @@ from bench.call_person import Report
 from bench.processes import ProcessFailed, data_folder, our_server, stop
 from bench.report import ROOT, Result, Row, compare, finish, options
 from bench.stats import median
-from ringthrough.audio.opus import OpusEncoder
-from ringthrough.audio.pcm import FRAME_MS
+from ringthrough.audio.coding import PacketMaker
+from ringthrough.audio.pcm import SLOT_MS
 from ringthrough.audio.playout import Playout
+from ringthrough.audio.toc import packet_slots
 
 FLOOR = "the same audio path in one process"
 LIFE_S_MAX = 300.0
@@ -102,18 +103,19 @@ def call(alice: Person, bob: Person) -> tuple[Heard, list[Report]]:
 async def floor(seconds: float) -> Heard:
     """The audio path alone, at the pace of real time. Raises ProcessFailed when no marker came through."""
     mouth, ear = MarkedMicrophone(seconds), TimedEar()
-    encoder, playout = OpusEncoder(), Playout()
+    maker, playout = PacketMaker(), Playout()
     arrived = asyncio.Event()
 
     def now_ms() -> float:
         return time.monotonic() * 1000
 
     async def talk() -> None:
-        number = 0
-        while (frame := await mouth.read()) is not None:
-            playout.push(number, encoder.encode(frame), now_ms())
-            arrived.set()
-            number += 1
+        slot = 0
+        while (sound := await mouth.read()) is not None:
+            for packet in maker.push(sound):
+                playout.push(slot, packet, now_ms())
+                arrived.set()
+                slot += packet_slots(packet)
 
     async def listen() -> None:
         await arrived.wait()
@@ -122,7 +124,7 @@ async def floor(seconds: float) -> Heard:
         next_ms = now_ms()
         while True:
             await asyncio.sleep(max(0.0, next_ms - now_ms()) / 1000)
-            next_ms += FRAME_MS
+            next_ms += SLOT_MS
             ear.write(playout.pull(now_ms()))
 
     started_s = time.monotonic()
@@ -156,8 +158,8 @@ def run(*, quick: bool = False) -> Result:
                 floors.append(asyncio.run(floor(seconds)))
     notes: dict[str, object] = {
         "markers": sum(len(heard.mouth_to_ear_ms) for heard in calls),
-        "concealed_frames": [r.concealed for r in reports],
-        "late_frames": [r.late for r in reports],
+        "concealed_slots": [r.concealed for r in reports],
+        "late_slots": [r.late for r in reports],
         "playout_delay_ms": [round(r.playout_delay_ms, 1) for r in reports],
     }
     return Result("call", runs, quick, _rows(calls, floors), notes)

@@ -9,11 +9,11 @@ from collections.abc import Sequence
 import numpy as np
 import numpy.typing as npt
 
-from ringthrough.audio.pcm import FRAME_SAMPLES, SAMPLE_RATE_HZ, Pcm, silence
+from ringthrough.audio.pcm import SAMPLE_RATE_HZ, SLOT_SAMPLES, Pcm, silence
 
 CHIRP_S = 0.1
 CHIRP_EVERY_S = 1.21
-"""No multiple of the frame, so that markers fall on all places within frames; longer than any delay of interest."""
+"""No multiple of a slot, so that markers fall on several places within packets; longer than any delay of interest."""
 CHIRP_FIRST_S = 0.6
 _FROM_HZ, _TO_HZ = 500.0, 3000.0
 _LEVEL = 0.3
@@ -29,9 +29,9 @@ def chirp() -> Pcm:
 
 
 def marked_sound(seconds: float) -> tuple[Pcm, list[float]]:
-    """Silence with chirps, in whole frames, and where they begin, in seconds."""
-    frames = int(seconds * SAMPLE_RATE_HZ) // FRAME_SAMPLES
-    sound, marker = silence(frames * FRAME_SAMPLES), chirp()
+    """Silence with chirps, in whole slots, and where they begin, in seconds."""
+    slots = int(seconds * SAMPLE_RATE_HZ) // SLOT_SAMPLES
+    sound, marker = silence(slots * SLOT_SAMPLES), chirp()
     starts_s: list[float] = []
     at_s = CHIRP_FIRST_S
     while (at := int(at_s * SAMPLE_RATE_HZ)) + marker.size <= sound.size:
@@ -74,7 +74,7 @@ def delays_ms(said_s: Sequence[float], heard_s: Sequence[float]) -> list[float]:
 
 
 class MarkedMicrophone:
-    """An `AudioSource` that behaves as a microphone: a frame is there when its last sample has been spoken."""
+    """An `AudioSource` that behaves as a microphone: a slot is there when its last sample has been spoken."""
 
     def __init__(self, seconds: float) -> None:
         self._sound, self._starts_s = marked_sound(seconds)
@@ -82,15 +82,15 @@ class MarkedMicrophone:
         self._started_s: float | None = None
 
     async def read(self) -> Pcm | None:
-        """The next frame; None at the end."""
+        """The next slot; None at the end."""
         if self._started_s is None:
             self._started_s = time.monotonic()
-        frame = self._sound[self._at : self._at + FRAME_SAMPLES]
-        self._at += FRAME_SAMPLES
-        if frame.size == 0:
+        slot = self._sound[self._at : self._at + SLOT_SAMPLES]
+        self._at += SLOT_SAMPLES
+        if slot.size == 0:
             return None
         await asyncio.sleep(max(0.0, self._started_s + self._at / SAMPLE_RATE_HZ - time.monotonic()))
-        return frame
+        return slot
 
     @property
     def said_s(self) -> list[float]:
@@ -100,16 +100,16 @@ class MarkedMicrophone:
 
 
 class TimedEar:
-    """An `AudioSink` that notes when each frame began to sound."""
+    """An `AudioSink` that notes when each slot began to sound."""
 
     def __init__(self) -> None:
-        self._frames: list[Pcm] = []
+        self._slots: list[Pcm] = []
         self._written_s: list[float] = []
 
-    def write(self, frame: Pcm) -> None:
-        """Play a frame."""
+    def write(self, slot: Pcm) -> None:
+        """Play a slot."""
         self._written_s.append(time.monotonic())
-        self._frames.append(frame)
+        self._slots.append(slot)
 
     @property
     def first_s(self) -> float | None:
@@ -119,7 +119,7 @@ class TimedEar:
     @property
     def heard_s(self) -> list[float]:
         """When each chirp began at the ear."""
-        if not self._frames:
+        if not self._slots:
             return []
-        positions = find_chirps(np.concatenate(self._frames))
-        return [self._written_s[p // FRAME_SAMPLES] + p % FRAME_SAMPLES / SAMPLE_RATE_HZ for p in positions]
+        positions = find_chirps(np.concatenate(self._slots))
+        return [self._written_s[p // SLOT_SAMPLES] + p % SLOT_SAMPLES / SAMPLE_RATE_HZ for p in positions]

@@ -6,14 +6,14 @@ import asyncio
 import time
 from pathlib import Path
 
-from ringthrough.audio.pcm import FRAME_SAMPLES, SAMPLE_RATE_HZ, Pcm, silence
+from ringthrough.audio.pcm import SAMPLE_RATE_HZ, SLOT_SAMPLES, Pcm, silence
 from ringthrough.client.audiofile import WavWriter
 
 AXIS_TOLERANCE_S = 0.001
 
 
 class Mouth:
-    """An `AudioSource` that speaks from memory as a microphone does: a frame is there when its last sample was said.
+    """An `AudioSource` that speaks from memory as a microphone does: a slot is there when its last sample was said.
     After the speech it is silent, but open, as a microphone is."""
 
     def __init__(self, pcm: Pcm) -> None:
@@ -23,27 +23,27 @@ class Mouth:
         """When sample 0 was said."""
 
     async def read(self) -> Pcm:
-        """The next frame."""
+        """The next slot."""
         if self.spoken_at_s is None:
             self.spoken_at_s = time.monotonic()
-        frame = silence(FRAME_SAMPLES)
-        spoken = self._pcm[self._at : self._at + FRAME_SAMPLES]
-        frame[: spoken.size] = spoken
-        self._at += FRAME_SAMPLES
+        slot = silence(SLOT_SAMPLES)
+        spoken = self._pcm[self._at : self._at + SLOT_SAMPLES]
+        slot[: spoken.size] = spoken
+        self._at += SLOT_SAMPLES
         await asyncio.sleep(max(0.0, self.spoken_at_s + self._at / SAMPLE_RATE_HZ - time.monotonic()))
-        return frame
+        return slot
 
 
 class Ear:
-    """An `AudioSink` that records, and notes when each frame began to sound."""
+    """An `AudioSink` that records, and notes when each slot began to sound."""
 
     def __init__(self, path: Path) -> None:
         self._wav = WavWriter(path)
         self.axis: list[tuple[float, float]] = []
         """(position in the recording in s, CLOCK_MONOTONIC in s), wherever the time does not follow by itself."""
 
-    def write(self, frame: Pcm) -> None:
-        """Play a frame now."""
+    def write(self, slot: Pcm) -> None:
+        """Play a slot now."""
         now_s, position_s = time.monotonic(), self._wav.seconds
         if self.axis:
             expected_s = self.axis[-1][1] + position_s - self.axis[-1][0]
@@ -51,7 +51,7 @@ class Ear:
                 self.axis.append((position_s, now_s))
         else:
             self.axis.append((position_s, now_s))
-        self._wav.write(frame)
+        self._wav.write(slot)
 
     def close(self) -> None:
         """Finish the recording."""

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from ringthrough.audio.capture import FrameCutter
 from ringthrough.audio.errors import PcmShapeError
-from ringthrough.audio.pcm import FRAME_SAMPLES, Pcm
+from ringthrough.audio.pcm import SLOT_SAMPLES, Pcm
 
 
 @given(sizes=st.lists(st.integers(0, 500), max_size=30), frame=st.integers(1, 200))
@@ -34,7 +34,7 @@ def test_nothing_is_lost_or_moved(sizes: list[int], frame: int) -> None:
 
 
 def test_float_is_scaled_and_clipped() -> None:
-    chunk = np.zeros(FRAME_SAMPLES, dtype=np.float32)
+    chunk = np.zeros(SLOT_SAMPLES, dtype=np.float32)
     chunk[:3] = [0.5, 2.0, -2.0]
     (frame,) = FrameCutter().push(chunk)
     assert frame[:4].tolist() == [16384, 32767, -32768, 0]

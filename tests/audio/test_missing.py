@@ -11,7 +11,9 @@ from ringthrough.audio.alignment import align
 from ringthrough.audio.lags import track_lags
 from ringthrough.audio.missing import Missing, missing
 from ringthrough.audio.opus import CALL_PROFILE, OpusDecoder, OpusEncoder
-from ringthrough.audio.pcm import FRAME_SAMPLES, SAMPLE_RATE_HZ, FloatPcm, Pcm, as_float
+from ringthrough.audio.pcm import SAMPLE_RATE_HZ, FloatPcm, Pcm, as_float
+
+FRAME_SAMPLES = 960
 
 SECONDS = 20
 

@@ -1,150 +1,232 @@
-"""Playout: whatever the network brings, one frame of sound per pull."""
+"""Playout: whatever the network brings, one slot of sound per pull."""
 
 from __future__ import annotations
+
+import itertools
 
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from ringthrough.audio.jitter import URGENT_FRAMES, JitterConfig
-from ringthrough.audio.opus import OpusDecoder, OpusEncoder
-from ringthrough.audio.pcm import FRAME_MS, FRAME_SAMPLES, Pcm, rms, silence
-from ringthrough.audio.playout import CONCEALED_FRAMES_MAX, Playout
+from ringthrough.audio.coding import PacketMaker
+from ringthrough.audio.jitter import URGENT_SLOTS, JitterConfig
+from ringthrough.audio.opus import OpusDecoder
+from ringthrough.audio.pcm import SLOT_MS, SLOT_SAMPLES, Pcm, rms, silence
+from ringthrough.audio.playout import CONCEALED_SLOTS_MAX, FADE_SLOTS, Playout
+from ringthrough.audio.profiles import DIRECT, LEAN, ORDINARY, Profile
+from ringthrough.audio.report import Report
+from ringthrough.audio.toc import packet_slots
 
 
-def tone_packets(count: int, level: int = 8000, hz: float = 300.0) -> list[bytes]:
-    phase = np.arange(count * FRAME_SAMPLES) * 2 * np.pi * hz / 16_000
-    sound = np.rint(np.sin(phase) * level).astype(np.int16)
-    encoder = OpusEncoder()
-    return [encoder.encode(frame) for frame in sound.reshape(-1, FRAME_SAMPLES)]
+def tone(slots: int, level: int = 8000, hz: float = 300.0) -> Pcm:
+    phase = np.arange(slots * SLOT_SAMPLES) * 2 * np.pi * hz / 16_000
+    sound: Pcm = np.rint(np.sin(phase) * level).astype(np.int16)
+    return sound
 
 
-PACKETS = tone_packets(60)
+def coded(sound: Pcm, profile: Profile = ORDINARY) -> list[bytes]:
+    maker = PacketMaker(profile)
+    return [packet for slot in sound.reshape(-1, SLOT_SAMPLES) for packet in maker.push(slot)]
 
 
-def test_clean_network_gives_exactly_the_decoded_sound() -> None:
-    playout, decoder = Playout(), OpusDecoder()
+PACKETS = coded(tone(180))
+SHORT = coded(tone(180), DIRECT)
+
+
+def sent_ms(index: int, slots: int) -> int:
+    return (index + 1) * slots * SLOT_MS
+
+
+def play(playout: Playout, packets: dict[int, bytes], slots: int, count: int, delay_ms: int = 40) -> list[Pcm]:
+    """Packets by their place, each in time; `count` slots pulled at that delay from the first one's arrival."""
     heard = []
-    for seq, packet in enumerate(PACKETS):
-        playout.push(seq, packet, seq * FRAME_MS + seq % 5)
-        heard.append(playout.pull((seq + 1) * FRAME_MS))
-    expected = [decoder.decode(packet) for packet in PACKETS]
-    assert np.array_equal(np.concatenate(heard)[FRAME_SAMPLES:], np.concatenate(expected[1:]))
-    assert playout.stats.silent == 0
-    assert playout.stats.jitter.concealed == 0
+    waiting = sorted(packets.items())
+    for tick in range(count):
+        now = sent_ms(0, slots) + delay_ms + tick * SLOT_MS
+        while waiting and sent_ms(waiting[0][0], slots) <= now:
+            index, packet = waiting.pop(0)
+            playout.push(index * slots, packet, sent_ms(index, slots))
+        heard.append(playout.pull(now))
+        assert heard[-1].shape == (SLOT_SAMPLES,)
+    return heard
+
+
+@pytest.mark.parametrize(("profile", "slots"), [(DIRECT, 1), (ORDINARY, 3), (LEAN, 6)])
+def test_clean_network_gives_exactly_the_decoded_sound(profile: Profile, slots: int) -> None:
+    packets = coded(tone(180), profile)
+    playout, decoder = Playout(), OpusDecoder()
+    heard = play(playout, dict(enumerate(packets)), slots, 180, 10 * slots + 10)
+    expected = np.concatenate([decoder.decode(packet) for packet in packets])
+    assert np.array_equal(np.concatenate(heard), expected)
+    assert (playout.stats.silent, playout.stats.concealed, playout.stats.lost_share) == (0, 0, 0.0)
 
 
 def test_before_anything_arrives_there_is_silence() -> None:
     playout = Playout()
     assert playout.wait_ms(0.0) is None
-    assert np.array_equal(playout.pull(0.0), silence(FRAME_SAMPLES))
+    assert np.array_equal(playout.pull(0.0), silence(SLOT_SAMPLES))
     assert not playout.started
     assert playout.stats.silent == 1
+    assert playout.report() == Report()
 
 
 def test_wait_gives_the_first_instant() -> None:
     playout = Playout()
     playout.push(0, PACKETS[0], 1000.0)
-    assert playout.wait_ms(1000.0) == 60.0
-    assert rms(playout.pull(1060.0)) > 0
+    assert playout.wait_ms(1000.0) == 40.0
+    assert rms(playout.pull(1040.0)) > 0
     assert playout.started
-    assert playout.wait_ms(1060.0) == 0.0
-    assert playout.stats.jitter.delay_ms == 60.0
+    assert playout.wait_ms(1040.0) == 0.0
+    assert playout.stats.jitter.delay_ms == 40.0
+    assert playout.report() == Report(target_ms=40)
 
 
 def test_long_loss_is_concealed_then_fades_to_nothing() -> None:
     playout = Playout()
-    for seq in range(10):
-        playout.push(seq, PACKETS[seq], seq * FRAME_MS)
-        playout.pull((seq + 1) * FRAME_MS)
-    lost = [playout.pull((11 + index) * FRAME_MS) for index in range(8)]
-    assert all(rms(frame) > 0 for frame in lost[: CONCEALED_FRAMES_MAX + 1])
-    fading = lost[CONCEALED_FRAMES_MAX]
+    heard = play(playout, dict(enumerate(PACKETS[:10])), 3, 60)
+    lost = heard[30:]
+    assert all(rms(slot) > 0 for slot in lost[: CONCEALED_SLOTS_MAX + 1])
+    fading = np.concatenate(lost[CONCEALED_SLOTS_MAX : CONCEALED_SLOTS_MAX + FADE_SLOTS])
     assert fading[-1] == 0
     assert rms(fading[-200:]) < rms(fading[:200]) / 2
-    assert all(not np.any(frame) for frame in lost[CONCEALED_FRAMES_MAX + 1 :])
-    assert playout.stats.jitter.concealed == 8
+    assert np.abs(np.diff(np.concatenate(lost).astype(int))).max() < 2000
+    assert all(not np.any(slot) for slot in lost[CONCEALED_SLOTS_MAX + FADE_SLOTS :])
+    assert playout.stats.concealed == 30
+    assert playout.stats.longest_concealed_ms == 600
+    assert playout.stats.lost_share == 0.5
 
 
 def test_sound_after_silence_starts_softly() -> None:
     playout = Playout()
-    heard = []
-    for seq in range(30):
-        if not 10 <= seq < 20:
-            playout.push(seq, PACKETS[seq], seq * FRAME_MS)
-        heard.append(playout.pull((seq + 1) * FRAME_MS))
-    assert not np.any(heard[19])
-    assert rms(heard[20]) > 0.02
-    assert heard[20][0] == 0
-    assert np.abs(heard[20][:8].astype(int)).max() < 700
+    packets = {index: packet for index, packet in enumerate(PACKETS[:30]) if not 10 <= index < 20}
+    heard = play(playout, packets, 3, 90)
+    assert not np.any(heard[59])
+    assert rms(heard[61]) > 0.02
+    assert heard[60][0] == 0
+    assert np.abs(heard[60][:8].astype(int)).max() < 700
 
 
-def test_corrupt_packet_is_concealed_and_counted() -> None:
+def test_corrupt_packet_is_concealed_and_counted_in_slots() -> None:
     playout = Playout()
-    sounds = []
-    for seq, packet in enumerate(PACKETS):
-        playout.push(seq, b"\xff\xff" if seq == 30 else packet, seq * FRAME_MS)
-        sounds.append(playout.pull((seq + 1) * FRAME_MS))
-    assert playout.stats.corrupt == 1
-    assert rms(sounds[30]) > 0.02
-    assert all(sound.shape == (FRAME_SAMPLES,) for sound in sounds)
+    corrupt = bytes([PACKETS[30][0] | 3, 0x41]) + b"\xff" * 40  # its length is right, its padding is not
+    heard = play(playout, {**dict(enumerate(PACKETS)), 30: corrupt}, 3, 150)
+    assert playout.stats.corrupt == 3
+    assert (playout.stats.concealed, playout.stats.played) == (3, 147)
+    assert all(rms(slot) > 0.02 for slot in heard[90:93])
 
 
-def test_packet_of_another_duration_counts_as_corrupt() -> None:
+@pytest.mark.parametrize("packet", [b"", b"\xff\xff", b"\x40\x00", b"\x03"])
+def test_what_is_no_packet_of_a_call_is_refused_and_counted(packet: bytes) -> None:
     playout = Playout()
-    playout.push(0, b"\x48\x00\x00", 0.0)  # a SILK frame of 20 ms
-    assert playout.pull(60.0).shape == (FRAME_SAMPLES,)
-    assert playout.stats.corrupt == 1
+    assert not playout.push(0, packet, 0.0)
+    assert playout.stats.malformed == 1
+    assert playout.wait_ms(0.0) is None
 
 
 def test_each_loss_is_concealed_afresh() -> None:
     lost = {10, 11, 12, 20, 21, 22}
     playout = Playout()
-    for seq, packet in enumerate(PACKETS[:40]):
-        if seq not in lost:
-            playout.push(seq, packet, seq * FRAME_MS)
-        sound = playout.pull((seq + 1) * FRAME_MS)
-        if seq > 0:
-            assert np.any(sound), seq
+    packets = {index: packet for index, packet in enumerate(PACKETS[:40]) if index not in lost}
+    assert all(np.any(slot) for slot in play(playout, packets, 3, 120))
     assert playout.stats.silent == 0
+
+
+def test_a_lost_packet_of_20_ms_is_a_third_of_one_of_60() -> None:
+    short, long = Playout(), Playout()
+    play(short, {index: packet for index, packet in enumerate(SHORT) if index != 60}, 1, 150)
+    play(long, {index: packet for index, packet in enumerate(PACKETS) if index != 20}, 3, 150)
+    assert (short.stats.concealed, long.stats.concealed) == (1, 3)
+    assert long.stats.lost_share == 3 / 150
+
+
+def test_rest_of_a_late_packet_joins_without_a_click() -> None:
+    for late_ms in range(5, 45, 5):
+        playout = Playout(JitterConfig(quantile=0.9))
+        heard = []
+        waiting = [(sent_ms(i, 3) + (40 + late_ms if i == 30 else 0), i) for i in range(50)]
+        waiting.sort()
+        for tick in range(130):
+            now = 100 + tick * SLOT_MS
+            while waiting and waiting[0][0] <= now:
+                at, index = waiting.pop(0)
+                playout.push(index * 3, PACKETS[index], at)
+            heard.append(playout.pull(now))
+        assert playout.stats.concealed in (1, 2)
+        assert np.abs(np.diff(np.concatenate(heard).astype(int))).max() < 1500
+
+
+@pytest.mark.parametrize("order", list(itertools.permutations([DIRECT, ORDINARY, LEAN])))
+def test_a_change_of_the_profile_makes_no_click_and_loses_nothing(order: tuple[Profile, ...]) -> None:
+    maker, playout = PacketMaker(order[0]), Playout()
+    sound = tone(540, hz=308.3).reshape(-1, SLOT_SAMPLES)
+    first, arrivals = 0, []
+    for slot, spoken in enumerate(sound):
+        if slot % 60 == 59:
+            maker.set_profile(order[slot // 60 % 3])
+        for packet in maker.push(spoken):
+            arrivals.append((first, packet, (slot + 1) * SLOT_MS))
+            first += packet_slots(packet)
+    heard = []
+    for tick in range(500):
+        now = 6 * SLOT_MS + tick * SLOT_MS
+        while arrivals and arrivals[0][2] <= now:
+            begin, packet, at = arrivals.pop(0)
+            playout.push(begin, packet, at)
+        heard.append(playout.pull(now))
+    assert np.abs(np.diff(np.concatenate(heard[12:]).astype(int))).max() < 2000
+    assert playout.stats.lost_share == 0.0
+    assert playout.stats.jitter.late == 0
+
+
+def test_copies_fill_what_is_lost() -> None:
+    playout = Playout()
+    for index, packet in enumerate(SHORT):
+        now = sent_ms(index, 1)
+        if index % 10 != 5:
+            playout.push(index, packet, now)
+            playout.push(index - 1, SHORT[index - 1], now, repeated=True)
+        playout.pull(now + 25)
+    assert playout.stats.jitter.repaired >= 14
+    assert playout.stats.lost_share < 0.03
+    assert 8 <= playout.report().lost_percent <= 12
 
 
 def surplus_playout(packets: list[bytes], heard: list[Pcm] | None = None) -> Playout:
     """The first packets come 300 ms late, the others in time: the start leaves more delay than is needed."""
-    playout = Playout(JitterConfig(window_frames=32))
+    playout = Playout(JitterConfig(window_slots=96))
     heard = [] if heard is None else heard
-    arrivals = [(max(seq * FRAME_MS, 300), seq) for seq in range(len(packets))]
-    for now in range(0, len(packets) * FRAME_MS, FRAME_MS):
+    arrivals = [(max(sent_ms(index, 3), 360), index) for index in range(len(packets))]
+    for now in range(0, len(packets) * 3 * SLOT_MS, SLOT_MS):
         while arrivals and arrivals[0][0] <= now:
-            arrival, seq = arrivals.pop(0)
-            playout.push(seq, packets[seq], arrival)
+            arrival, index = arrivals.pop(0)
+            playout.push(index * 3, packets[index], arrival)
         heard.append(playout.pull(now))
-        assert heard[-1].shape == (FRAME_SAMPLES,)
+        assert heard[-1].shape == (SLOT_SAMPLES,)
     return playout
 
 
 def test_surplus_delay_goes_where_it_is_quiet() -> None:
-    playout = surplus_playout(tone_packets(150, level=20))
-    assert playout.stats.jitter.skipped >= 2
-    assert playout.stats.jitter.delay_ms < 60 + 2 * FRAME_MS
-    assert playout.stats.jitter.concealed == 0
+    playout = surplus_playout(coded(tone(450, level=20)))
+    assert playout.stats.jitter.skipped >= 6
+    assert playout.stats.jitter.delay_ms < 40 + 2 * SLOT_MS
+    assert playout.stats.concealed == 0
 
 
 def test_surplus_delay_stays_amid_speech_unless_urgent() -> None:
-    playout = surplus_playout(tone_packets(150))
+    playout = surplus_playout(coded(tone(450)))
     needed_ms = playout.stats.jitter.target_ms
-    assert needed_ms == 60
-    assert needed_ms + (URGENT_FRAMES - 1) * FRAME_MS <= playout.stats.jitter.delay_ms
-    assert playout.stats.jitter.delay_ms < needed_ms + URGENT_FRAMES * FRAME_MS
+    assert needed_ms == 40
+    assert needed_ms + (URGENT_SLOTS - 1) * SLOT_MS <= playout.stats.jitter.delay_ms
+    assert playout.stats.jitter.delay_ms < needed_ms + URGENT_SLOTS * SLOT_MS
 
 
-def test_frame_left_out_makes_no_click() -> None:
-    # 308 Hz: leaving out 60 ms jumps by half a period.
+def test_slot_left_out_makes_no_click() -> None:
+    # 308 Hz: leaving out 20 ms jumps within the period.
     heard: list[Pcm] = []
-    playout = surplus_playout(tone_packets(150, hz=308.3), heard)
+    playout = surplus_playout(coded(tone(450, hz=308.3)), heard)
     assert playout.stats.jitter.skipped >= 1
-    sound = np.concatenate(heard[10:]).astype(int)
+    sound = np.concatenate(heard[30:]).astype(int)
     assert np.abs(np.diff(sound)).max() < 2000
 
 
@@ -152,23 +234,25 @@ def test_frame_left_out_makes_no_click() -> None:
 @given(
     events=st.lists(
         st.tuples(
-            st.integers(0, 80),
-            st.one_of(st.sampled_from(PACKETS), st.binary(max_size=40)),
+            st.integers(0, 240),
+            st.one_of(st.sampled_from(PACKETS + SHORT), st.binary(max_size=40)),
+            st.booleans(),
             st.integers(0, 200),
             st.booleans(),
         ),
         max_size=60,
     )
 )
-def test_nothing_from_the_network_raises(events: list[tuple[int, bytes, int, bool]]) -> None:
+def test_nothing_from_the_network_raises(events: list[tuple[int, bytes, bool, int, bool]]) -> None:
     playout = Playout()
     now = 0.0
-    for seq, packet, step_ms, pull in events:
+    for slot, packet, repeated, step_ms, pull in events:
         now += step_ms
-        playout.push(seq, packet, now)
+        playout.push(slot, packet, now, repeated=repeated)
+        playout.report()
         if pull:
             sound: Pcm = playout.pull(now)
-            assert sound.shape == (FRAME_SAMPLES,)
+            assert sound.shape == (SLOT_SAMPLES,)
             assert sound.dtype == np.int16
 
 
@@ -176,4 +260,4 @@ def test_nothing_from_the_network_raises(events: list[tuple[int, bytes, int, boo
 def test_sample_rate_of_the_device(rate: int) -> None:
     playout = Playout(sample_rate_hz=rate)
     playout.push(0, PACKETS[0], 0.0)
-    assert playout.pull(60.0).size == rate * FRAME_MS // 1000
+    assert playout.pull(60.0).size == rate * SLOT_MS // 1000

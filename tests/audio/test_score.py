@@ -9,9 +9,11 @@ import pytest
 
 from ringthrough.audio.errors import PcmShapeError, ScoreError, ScoreUnavailable
 from ringthrough.audio.opus import OpusDecoder, OpusEncoder
-from ringthrough.audio.pcm import FRAME_SAMPLES, SAMPLE_RATE_HZ, Pcm, silence
+from ringthrough.audio.pcm import SAMPLE_RATE_HZ, SLOT_MS, Pcm, silence
 from ringthrough.audio.playout import Playout
 from ringthrough.audio.score import score
+
+PACKET_SLOTS, FRAME_SAMPLES = 3, 960
 
 
 @pytest.fixture(scope="module")
@@ -40,11 +42,11 @@ def test_call_profile_is_good(speech: Pcm, decoded: Pcm) -> None:
 def test_call_with_delay_and_jitter_scores_as_the_codec(speech: Pcm, packets: list[bytes], decoded: Pcm) -> None:
     playout = Playout()
     heard = [silence(SAMPLE_RATE_HZ * 3)]
-    arrivals = [(seq * 60 + (seq * 7919) % 9, seq) for seq in range(len(packets))]
-    for now in range(0, (len(packets) + 4) * 60, 60):
+    arrivals = [((index + 1) * 60 + (index * 7919) % 9, index) for index in range(len(packets))]
+    for now in range(0, (len(packets) + 4) * 60, SLOT_MS):
         while arrivals and arrivals[0][0] <= now:
-            arrival, seq = arrivals.pop(0)
-            playout.push(seq, packets[seq], arrival)
+            arrival, index = arrivals.pop(0)
+            playout.push(index * PACKET_SLOTS, packets[index], arrival)
         heard.append(playout.pull(now))
     through_call, codec_only = score(speech, np.concatenate(heard)), score(speech, decoded)
     assert through_call.lag_ms > 3000

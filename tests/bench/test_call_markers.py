@@ -3,7 +3,7 @@ import pytest
 
 from bench.call_markers import CHIRP_EVERY_S, delays_ms, find_chirps, marked_sound
 from ringthrough.audio.opus import OpusDecoder, OpusEncoder
-from ringthrough.audio.pcm import FRAME_SAMPLES, SAMPLE_RATE_HZ, silence
+from ringthrough.audio.pcm import SAMPLE_RATE_HZ, SLOT_SAMPLES, silence
 
 
 def test_chirps_are_found_where_they_were_put() -> None:
@@ -17,7 +17,7 @@ def test_chirps_are_found_after_the_codec_and_through_noise() -> None:
     encoder, decoder = OpusEncoder(), OpusDecoder()
     noise = np.random.default_rng(1).normal(0, 100, sound.size).astype(np.int16)
     noisy = sound + noise
-    frames = [noisy[i : i + FRAME_SAMPLES] for i in range(0, noisy.size, FRAME_SAMPLES)]
+    frames = [noisy[i : i + SLOT_SAMPLES] for i in range(0, noisy.size, SLOT_SAMPLES)]
     heard = np.concatenate([decoder.decode(encoder.encode(frame)) for frame in frames])
     found_s = [p / SAMPLE_RATE_HZ for p in find_chirps(heard)]
     assert len(found_s) == len(starts_s)

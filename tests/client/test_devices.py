@@ -11,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 import pytest
 
-from ringthrough.audio.pcm import FRAME_SAMPLES, Pcm
+from ringthrough.audio.pcm import SLOT_SAMPLES, Pcm
 from ringthrough.client.devices import DeviceUnavailable, Loudspeaker, Microphone, load_backend
 
 
@@ -81,9 +81,9 @@ async def test_blocks_become_frames() -> None:
         assert stream.running
         for start in range(0, 1920, 320):
             stream.record(ramp(320, start))
-        assert np.array_equal(await microphone.read(), ramp(960))
-        async for frame in microphone:
-            assert np.array_equal(frame, ramp(960, 960))
+        assert np.array_equal(await microphone.read(), ramp(320))
+        async for slot in microphone:
+            assert np.array_equal(slot, ramp(320, 320))
             break
     assert stream.closed
     assert microphone.stats.dropped == 0
@@ -91,9 +91,9 @@ async def test_blocks_become_frames() -> None:
 
 async def test_slow_reader_loses_the_oldest_and_never_queues() -> None:
     backend = FakeBackend()
-    async with Microphone(backend=backend, queue_frames=3) as microphone:
+    async with Microphone(backend=backend, queue_slots=3) as microphone:
         for index in range(10):
-            backend.streams[0].record(np.full(FRAME_SAMPLES, index, dtype=np.int16))
+            backend.streams[0].record(np.full(SLOT_SAMPLES, index, dtype=np.int16))
         await settle()
         assert microphone.stats.dropped == 7
         heard = [int((await microphone.read())[0]) for _ in range(3)]
@@ -122,11 +122,11 @@ async def test_loudspeaker_plays_in_order_and_silence_when_starved() -> None:
 
 async def test_full_loudspeaker_drops_the_oldest() -> None:
     backend = FakeBackend()
-    async with Loudspeaker(backend=backend, queue_frames=2) as loudspeaker:
+    async with Loudspeaker(backend=backend, queue_slots=2) as loudspeaker:
         for index in range(4):
-            loudspeaker.write(np.full(FRAME_SAMPLES, index + 1, dtype=np.int16))
-        assert loudspeaker.queued_ms == 120
-        assert loudspeaker.stats.dropped == 2 * FRAME_SAMPLES
+            loudspeaker.write(np.full(SLOT_SAMPLES, index + 1, dtype=np.int16))
+        assert loudspeaker.queued_ms == 40
+        assert loudspeaker.stats.dropped == 2 * SLOT_SAMPLES
         assert backend.streams[0].play(10).tolist() == [3] * 10
 
 
@@ -134,7 +134,7 @@ async def test_wanted_follows_the_clock_of_the_device() -> None:
     backend = FakeBackend()
     async with Loudspeaker(backend=backend) as loudspeaker:
         await loudspeaker.wanted()
-        loudspeaker.write(ramp(960))
+        loudspeaker.write(ramp(320))
         await loudspeaker.wanted()
         loudspeaker.write(ramp(960))
         waiting = asyncio.ensure_future(loudspeaker.wanted())

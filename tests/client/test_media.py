@@ -5,11 +5,16 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from ringthrough.audio.pcm import FRAME_SAMPLES
+from ringthrough.audio import payload
+from ringthrough.audio.payload import Payload
+from ringthrough.audio.pcm import SLOT_SAMPLES
+from ringthrough.audio.profiles import DIRECT, LEAN, LOSSY
+from ringthrough.audio.report import Redundancy, Report
+from ringthrough.audio.toc import packet_slots
 from ringthrough.client.client import Client
 from ringthrough.client.conversation import Conversation
 from ringthrough.client.media import FRAME_BODY_BYTES, SIGNAL_KIND_MEDIA, CallMedia, NullSink, PcmSource, SilentSource
-from ringthrough.e2ee.sframe import SFrameSender, call_key, seal_frame
+from ringthrough.e2ee.sframe import SFrameReceiver, SFrameSender, call_key, open_frame, seal_frame
 from ringthrough.protocol.limits import PADDED_SIZES_BYTES
 
 from .conftest import World, joined, soon
@@ -39,7 +44,8 @@ class Line:
         return SFrameSender(call_key(base_key, leaf, self.group.epoch if epoch is None else epoch))
 
     def hears(self, sender: SFrameSender) -> bytes:
-        frame = SIGNAL_KIND_MEDIA + seal_frame(sender, b"\xf8" * 40, FRAME_BODY_BYTES)
+        content = payload.encode(Payload(Report(), b"\x48" * 40))
+        frame = SIGNAL_KIND_MEDIA + seal_frame(sender, content, FRAME_BODY_BYTES)
         assert len(frame) == PADDED_SIZES_BYTES[0]
         self.media._on_signal(frame)
         return frame
@@ -85,9 +91,53 @@ async def test_frames_of_an_epoch_to_come_wait_for_its_key(world: World) -> None
 
 
 async def test_source_fills_the_last_frame_with_silence() -> None:
-    source = PcmSource(np.ones(FRAME_SAMPLES + 5, dtype=np.int16))
+    source = PcmSource(np.ones(SLOT_SAMPLES + 5, dtype=np.int16))
     frames = [await source.read() for _ in range(3)]
     assert frames[2] is None
     assert frames[1] is not None
-    assert (frames[1].sum(), frames[1].size) == (5, FRAME_SAMPLES)
+    assert (frames[1].sum(), frames[1].size) == (5, SLOT_SAMPLES)
     assert source.finished.is_set()
+
+
+@pytest.mark.promise("CANNOT-FORGE")
+async def test_authentic_frame_with_a_malformed_payload_is_refused_and_counted(world: World) -> None:
+    alice, _, conversation = await pair(world)
+    line = Line(alice, conversation, peer_leaf=1)
+    sender, stats = line.sender(1), line.media.stats
+    good = payload.encode(Payload(Report(lost_percent=3), b"\x48" * 40))
+    for refused, wrong in enumerate([b"", good[:5], b"\x04" + good[1:], good[:5] + b"\x40"], 1):
+        line.media._on_signal(SIGNAL_KIND_MEDIA + seal_frame(sender, wrong, FRAME_BODY_BYTES))
+        assert (stats.received, stats.refused) == (0, refused)
+    assert line.media._playout.wait_ms(0.0) is None
+    line.media._on_signal(SIGNAL_KIND_MEDIA + seal_frame(sender, good, FRAME_BODY_BYTES))
+    assert (stats.received, stats.refused) == (1, 4)
+    assert line.media.peer_report == Report(lost_percent=3)
+
+
+async def test_what_is_sent_counts_slots_follows_the_profile_and_repeats_what_the_peer_wants(world: World) -> None:
+    alice, _, conversation = await pair(world)
+    line = Line(alice, conversation, peer_leaf=1)
+    sent: list[bytes] = []
+    line.conversation.connection.signal = lambda stream, body: not sent.append(body)  # type: ignore[func-returns-value, method-assign]
+    receiver = SFrameReceiver(call_key(b"k" * 32, line.group.own_leaf, line.group.epoch))
+    media = line.media
+
+    def say(slots: int) -> None:
+        for _ in range(slots):
+            media._say(np.zeros(SLOT_SAMPLES, dtype=np.int16))
+
+    say(6)
+    media.set_profile(DIRECT)
+    say(2)
+    media.set_profile(LEAN)
+    say(6)
+    media.set_profile(LOSSY)
+    media.peer_report = Report(redundancy=Redundancy.D13)
+    say(4)
+    frames = [open_frame(receiver, body[1:]) for body in sent]
+    assert [frame.ctr for frame in frames] == [0, 3, 6, 7, 8, 14, 15, 16, 17]
+    contents = [payload.decode(frame.payload) for frame in frames]
+    assert [packet_slots(content.packet) for content in contents] == [3, 3, 1, 1, 6, 1, 1, 1, 1]
+    assert [repeat.distance for repeat in contents[3].repeats] == [1]
+    assert [repeat.distance for repeat in contents[-1].repeats] == [3, 1]
+    assert {len(body) for body in sent} == {PADDED_SIZES_BYTES[0]}

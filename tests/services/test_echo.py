@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from ringthrough.audio.pcm import FRAME_MS, FRAME_SAMPLES, Pcm
+from ringthrough.audio.pcm import SLOT_MS, SLOT_SAMPLES, Pcm
 from ringthrough.client import account
 from ringthrough.client.client import Client
 from ringthrough.client.media import PcmSource
@@ -115,10 +115,10 @@ class Heard:
 
 async def test_the_echo_is_a_delay_that_does_not_grow() -> None:
     echo = Echo()
-    delay = ECHO_DELAY_MS // FRAME_MS
+    delay = ECHO_DELAY_MS // SLOT_MS
     for n in range(5 * delay):
-        echo.write(np.full(FRAME_SAMPLES, n, dtype=np.int16))
-    assert len(echo._frames) == 2 * delay
+        echo.write(np.full(SLOT_SAMPLES, n, dtype=np.int16))
+    assert len(echo._slots) == 2 * delay
     first = await echo.read()
     assert first is not None
     assert first[0] == 3 * delay

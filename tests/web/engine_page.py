@@ -53,11 +53,11 @@ window.attach = async ([id, packet]) => {
   const [capture, playout] = [new MessageChannel(), new MessageChannel()]
   window.arrived = []
   window.muted = []
-  playout.port1.onmessage = ({ data }) => window.arrived.push(data.frame)
-  capture.port1.onmessage = ({ data }) => window.muted.push(data.muted)
+  playout.port1.onmessage = ({ data }) => window.arrived.push(data.slot)
+  capture.port1.onmessage = ({ data }) => data.kind === "mute" && window.muted.push(data.muted)
   await window.call("attachAudio", [id, capture.port2, playout.port2], [capture.port2, playout.port2])
-  let frame = 0
-  const captured = () => ({ kind: "captured", frame: frame++, packet: Uint8Array.from(packet) })
+  let slot = -3
+  const captured = () => ({ kind: "captured", slot: (slot += 3), packet: Uint8Array.from(packet) })
   setInterval(() => capture.port1.postMessage(captured()), 60)
 }
 window.open50 = async (conversation) => {

@@ -137,7 +137,7 @@ async def by_page(pages: Path, data: Path, voices: tuple[Voice, Voice], *, raw: 
             "alice to bob": (references[0], heard[1].speech()),
             "bob to alice": (references[1], heard[0].speech()),
         },
-        {"alice": states[0]["report"]["concealedFrames"], "bob": states[1]["report"]["concealedFrames"]},
+        {"alice": states[0]["report"]["concealedSlots"], "bob": states[1]["report"]["concealedSlots"]},
         sum(state["stalls"] for state in states),
     )
 
@@ -171,7 +171,7 @@ async def with_sdk(pages: Path, data: Path, voices: tuple[Voice, Voice], *, page
         await alice.told("The other side hung up.")
     return Outcome(
         {"page to SDK": (voices[0].speech, ear.heard), "SDK to page": (voices[1].speech, heard.speech())},
-        {"SDK": call.stats.concealed, "page": state["report"]["concealedFrames"]},
+        {"SDK": call.stats.concealed, "page": state["report"]["concealedSlots"]},
         state["stalls"],
     )
 

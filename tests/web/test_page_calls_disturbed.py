@@ -15,7 +15,7 @@ import pytest
 
 from lab.browser import site as shipped
 from lab.browser.person import Person, chromium
-from ringthrough.audio.pcm import FRAME_MS, SAMPLE_RATE_HZ, Pcm, rms
+from ringthrough.audio.pcm import SAMPLE_RATE_HZ, SLOT_MS, Pcm, rms
 from ringthrough.client.calls import Call
 from ringthrough.client.client import Client, online
 from ringthrough.client.media import PcmSource
@@ -24,6 +24,8 @@ from tests.web.audio_tabs import tab
 pytestmark = pytest.mark.slow
 
 LOUD_RMS = 0.02
+PACKET_MS = 60
+"""Of the ordinary profile."""
 PATIENCE_S = 20.0
 HIDDEN_S = 20.0
 TONE = (8000 * np.sin(2 * np.pi * 330 * np.arange(SAMPLE_RATE_HZ * 120) / SAMPLE_RATE_HZ)).astype(np.int16)
@@ -97,7 +99,7 @@ async def page_hears(person: Person, since_s: float) -> None:
         while True:
             heard = (await person.heard()).speech()[int(since_s * SAMPLE_RATE_HZ) :]
             blocks = heard[: heard.size - heard.size % 960].reshape(-1, 960)
-            if sum(rms(block) > LOUD_RMS for block in blocks) >= 1000 // FRAME_MS:
+            if sum(rms(block) > LOUD_RMS for block in blocks) >= 1000 // PACKET_MS:
                 return
             await asyncio.sleep(0.25)
 
@@ -160,11 +162,11 @@ async def test_two_pages_talk_through_a_kill_and_a_reload_ends_the_call_with_a_r
         server.kill()
         server.start_again()
         before = [await recorded_s(person) for person in (alice, bob)]
-        reports = [(await person.state())["report"]["playedFrames"] for person in (alice, bob)]
+        reports = [(await person.state())["report"]["playedSlots"] for person in (alice, bob)]
 
         async def plays_on(person: Person, played: int) -> None:
             async with asyncio.timeout(PATIENCE_S):
-                while (await person.state())["report"]["playedFrames"] < played + 2000 // FRAME_MS:
+                while (await person.state())["report"]["playedSlots"] < played + 2000 // SLOT_MS:
                     await asyncio.sleep(0.1)
 
         await asyncio.gather(*map(plays_on, (alice, bob), reports))
@@ -219,7 +221,7 @@ async def test_a_call_goes_on_in_a_hidden_tab(server: Server, bob: Client) -> No
         assert await page.evaluate("document.querySelector('[role=timer]') !== null")
         print(f"hidden for {elapsed_s:.1f} s: {received} frames came, {late} late, {concealed} concealed")
         # A frame may be on its way at either end; nothing else is missing.
-        assert abs(received - elapsed_s * 1000 / FRAME_MS) <= 3
+        assert abs(received - elapsed_s * 1000 / PACKET_MS) <= 3
         await ear.hears()
         call.hang_up()
         await page.until("document.body.textContent.includes('The other side hung up.')", PATIENCE_S)

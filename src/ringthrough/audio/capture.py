@@ -1,4 +1,4 @@
-"""Cuts a stream of samples into whole frames."""
+"""Cuts a stream of samples into whole slots."""
 
 from __future__ import annotations
 
@@ -7,13 +7,13 @@ from collections.abc import Iterator
 import numpy as np
 import numpy.typing as npt
 
-from .pcm import FRAME_SAMPLES, Pcm, as_pcm, silence
+from .pcm import SLOT_SAMPLES, Pcm, as_pcm, silence
 
 
 class FrameCutter:
     """Takes chunks of any length, gives frames of exactly `frame_samples`; holds less than one frame between."""
 
-    def __init__(self, frame_samples: int = FRAME_SAMPLES) -> None:
+    def __init__(self, frame_samples: int = SLOT_SAMPLES) -> None:
         if frame_samples < 1:
             raise ValueError("a frame holds at least one sample")
         self.frame_samples = frame_samples

@@ -1,4 +1,4 @@
-"""Sliding window over frame delays: the network's floor and its tail, from arrival times alone."""
+"""Sliding windows over packet delays: the network's floor and its tail, from arrival times alone."""
 
 from __future__ import annotations
 
@@ -78,3 +78,28 @@ class SettledMinimum:
     def settled_ms(self) -> float | None:
         """Return the minimum, None while the window is not full."""
         return min(self._recent) if len(self._recent) == self._size else None
+
+
+class LongestRecent:
+    """The longest packet of the last `size` slots of sound; 1 slot while none is known."""
+
+    def __init__(self, size: int) -> None:
+        self._size = size
+        self._recent: deque[int] = deque()
+        self._sum = 0
+
+    def add(self, slots: int) -> None:
+        """Add the length of the newest packet, forgetting those that `size` slots no longer reach."""
+        self._recent.append(slots)
+        self._sum += slots
+        while self._sum - self._recent[0] >= self._size:
+            self._sum -= self._recent.popleft()
+
+    def clear(self) -> None:
+        """Forget everything."""
+        self._recent.clear()
+        self._sum = 0
+
+    def longest(self) -> int:
+        """Return the length in slots."""
+        return max(self._recent, default=1)

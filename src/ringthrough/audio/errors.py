@@ -24,6 +24,10 @@ class OpusError(AudioError):
         self.reason = reason
 
 
+class MalformedPayload(AudioError):
+    """What an authentic frame carries breaks docs/spec/media.md section 5.1."""
+
+
 class PcmShapeError(AudioError):
     """Samples of the wrong type, shape or count."""
 

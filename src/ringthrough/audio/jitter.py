@@ -1,84 +1,105 @@
-"""Jitter buffer: puts frames in order and decides, at each playout instant, what is heard.
+"""Jitter buffer: puts packets in order and decides, for each slot of playout, what is heard.
 
-Frame `seq` was sent at `seq * frame_ms` on the sender's clock. Its due time here is
+A packet of `n` slots from slot `first` on is sent when its last slot has been spoken, at `(first + n) * 20` ms on the
+sender's clock. Slot `s` is due here at
 
-    due(seq) = floor + seq * frame_ms + target
+    due(s) = floor + (s + span) * 20 ms + target
 
-where `floor` is the smallest (arrival - seq * frame_ms) of the recent window and `target` is the 98.5 % quantile of
-the delays above that floor plus a margin, bounded. The buffer never hands out a frame twice or out of order, holds
-a bounded number of frames, and takes time as an argument: arrival times and playout times are on one monotonic
-clock in ms, of any origin.
+where `floor` is the smallest (arrival - sending time) of the recent window, `span` the longest packet of the last
+second, and `target` the 98.5 % quantile of the delays above that floor plus a margin, bounded. The buffer never hands
+out a slot twice or out of order, holds a bounded number of them, and takes time as an argument: arrival times and
+playout times are on one monotonic clock in ms, of any origin.
 
-The delay changes by whole frames: it grows when a frame is missing anyway (the buffer waits for it instead of giving
-it up), and shrinks when a frame is surplus, which the player leaves out where it is quiet.
+The delay changes by whole slots: it grows when a slot is missing anyway (the buffer waits for it instead of giving it
+up), and shrinks when a slot is surplus, which the player leaves out where it is quiet.
+
+Order and number of arrivals say nothing: a packet counts when it comes first, a second one (another lane's, or a
+copy inside a later frame) changes nothing. A copy that is the first to bring its packet counts with the delay it has,
+or the buffer would never wait long enough for copies.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 
-from .delays import DelayWindow, SettledMinimum
-from .pcm import FRAME_MS
+from .delays import DelayWindow, LongestRecent, SettledMinimum
+from .pcm import SLOT_MS
+from .report import SlotFates
+from .toc import PACKET_SLOTS_MAX
 
-SEQ_MAX = 2**64 - 1
+SLOT_MAX = 2**64 - 1
 
-SURPLUS_FRAMES = 1.5
-"""Delay over the target from which a quiet frame is left out: one frame, and slack so that jitter causes nothing."""
+SECOND_SLOTS = 1000 // SLOT_MS
 
-URGENT_FRAMES = 4
-"""Delay over the target from which a frame is left out even if it is not quiet, once in so many frames."""
+SURPLUS_SLOTS = 1.5
+"""Delay over the target from which a quiet slot is left out: one slot, and slack so that jitter causes nothing."""
 
-CATCH_UP_FRAMES = 4
+URGENT_SLOTS = 12
+"""Delay over the target from which a slot is left out even if it is not quiet."""
+
+URGENT_EVERY_SLOTS = 4
+"""So many slots are played between two that are left out though not quiet."""
+
+CATCH_UP_SLOTS = 12
 """Delay over the largest target at which the buffer jumps."""
 
 
 @dataclass(frozen=True, slots=True)
 class JitterConfig:
-    """Bounds of the playout delay. The defaults suit 60 ms frames over TLS."""
+    """Bounds of the playout delay."""
 
-    frame_ms: int = FRAME_MS
-    target_ms_min: int = 60
+    target_ms_min: int = 20
+    """Or half of the longest packet and 10 ms, where that is more: 20, 40 and 70 ms for 20, 60 and 120."""
     target_ms_max: int = 600
     quantile: float = 0.985
     margin_ms: int = 10
-    window_frames: int = 256
-    frames_max: int = 64
+    window_slots: int = 768
+    slots_max: int = 192
     late_run_ms_max: int = 500
-    """Nothing but late frames for so long means that the path got slower for good: start over."""
+    """Nothing but late packets for so long means that the path got slower for good: start over."""
 
     def __post_init__(self) -> None:
-        if self.frame_ms < 1 or not 0 < self.target_ms_min <= self.target_ms_max:
-            raise ValueError("frame and target durations must be positive and ordered")
+        if not 0 < self.target_ms_min <= self.target_ms_max:
+            raise ValueError("target durations must be positive and ordered")
         if not 0 < self.quantile <= 1:
             raise ValueError("quantile is a share, above 0 up to 1")
-        if self.frames_max * self.frame_ms < self.target_ms_max + 4 * self.frame_ms:
-            raise ValueError("frames_max cannot hold target_ms_max of sound")
-        if self.window_frames < 1:
-            raise ValueError("the window holds at least one frame")
+        if self.slots_max * SLOT_MS < self.target_ms_max + (CATCH_UP_SLOTS + PACKET_SLOTS_MAX) * SLOT_MS:
+            raise ValueError("slots_max cannot hold target_ms_max of sound")
+        if self.window_slots < 1:
+            raise ValueError("the window holds at least one slot")
 
 
 @dataclass(frozen=True, slots=True)
-class Frame:
-    """Play this packet.
+class Packet:
+    """`slots` slots of coded sound from slot `first` on."""
 
-    `surplus`: the delay is longer than needed; leave the frame out if it is quiet, and pop again.
+    first: int
+    slots: int
+    data: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Play:
+    """Play slot `slot`, which lies in `packet`.
+
+    `surplus`: the delay is longer than needed; leave the slot out if it is quiet, and pop again.
     `urgent`: leave it out even if it is not quiet.
     """
 
-    seq: int
-    packet: bytes
+    slot: int
+    packet: Packet
     surplus: bool = False
     urgent: bool = False
 
 
 @dataclass(frozen=True, slots=True)
 class Conceal:
-    """Nothing to play: invent a frame. `run` counts concealed frames in a row, from 1.
+    """Nothing to play: invent a slot. `run` counts concealed slots in a row, from 1.
 
-    `seq` is the missing frame; `held` means the buffer still waits for it, so the delay grows by a frame.
+    `slot` is the missing one; `held` means the buffer still waits for it, so the delay grows by a slot.
     """
 
-    seq: int
+    slot: int
     run: int
     held: bool = False
 
@@ -90,14 +111,17 @@ class Wait:
     wait_ms: float | None
 
 
-Decision = Frame | Conceal | Wait
+Decision = Play | Conceal | Wait
 
 
 @dataclass(slots=True)
 class JitterStats:
-    """Counters since the start, in frames, and the present delays."""
+    """Counters since the start, in slots, and the present delays."""
 
     received: int = 0
+    """Brought by packets themselves, copies inside later frames not counted."""
+    repaired: int = 0
+    """Brought by such copies first, and in time."""
     played: int = 0
     concealed: int = 0
     late: int = 0
@@ -105,13 +129,21 @@ class JitterStats:
     skipped: int = 0
     """Left out by the player to shorten the delay."""
     discarded: int = 0
-    """Thrown away unplayed: stale at the start, after a stall of the player, or after a jump of `seq`."""
+    """Thrown away unplayed: stale at the start, after a stall of the player, or after a jump of the numbering."""
     grown: int = 0
-    """Concealed frames that lengthened the delay (counted in `concealed` too)."""
+    """Concealed slots that lengthened the delay (counted in `concealed` too): nothing was lost in them."""
     restarts: int = 0
+    longest_concealed: int = 0
     target_ms: float = 0.0
     delay_ms: float = 0.0
-    """Playout time minus the earliest time at which the frame could have been here, for the last frame played."""
+    """Playout time minus the earliest time at which the slot could have been here, for the last slot played."""
+
+
+@dataclass(slots=True)
+class _Held:
+    packet: Packet
+    own: bool
+    """Whether the packet itself came, as opposed to a copy inside a later frame."""
 
 
 class JitterBuffer:
@@ -119,18 +151,22 @@ class JitterBuffer:
 
     def __init__(self, config: JitterConfig | None = None) -> None:
         self.config = config or JitterConfig()
-        self._frames: dict[int, bytes] = {}
-        self._next_seq = 0
-        """No frame below is ever played; once started, the frame that is due next."""
-        self._base_seq: int | None = None
+        self._held: dict[int, _Held] = {}
+        self._next = 0
+        """No slot below is ever played; once started, the slot that is due next."""
+        self._base: int | None = None
         """Times count from here: 64-bit numbers times a duration would not fit a float's precision."""
         self._done: dict[int, None] = {}
-        """Recent frames below `_next_seq` that did arrive, to tell a second copy from a late frame."""
-        self._delays = DelayWindow(self.config.window_frames)
-        self._ages = SettledMinimum(max(1, 1000 // self.config.frame_ms))
-        """Playout less sending time of the last second's frames, across the two clocks, as in `_delays`."""
+        """Recent slots below `_next` that did arrive, to tell a second copy from a late packet."""
+        self._delays = DelayWindow(self.config.window_slots)
+        self._ages = SettledMinimum(SECOND_SLOTS)
+        """Playout less start of the last second's slots, across the two clocks, as in `_delays`."""
+        self._lengths = LongestRecent(SECOND_SLOTS)
+        self._fates = SlotFates()
         self._started = False
         self._conceal_run = 0
+        self._given_up = 0
+        """Slots directly below `_next` that were concealed and not waited for."""
         self._late_since_ms: float | None = None
         self._plays_since_skip = 0
         self._stats = JitterStats(target_ms=float(self.config.target_ms_min))
@@ -146,92 +182,138 @@ class JitterBuffer:
         return self._started
 
     @property
-    def frames_held(self) -> int:
-        """Frames that wait to be played; never more than `config.frames_max`."""
-        return len(self._frames)
+    def slots_held(self) -> int:
+        """Slots that wait to be played; never more than `config.slots_max`."""
+        return len(self._held)
+
+    def lost_and_late_percent(self) -> tuple[int, int]:
+        """Return the shares of the last second played that their own packets did not bring, or brought too late."""
+        return self._fates.percent()
 
     # -- arrivals ---------------------------------------------------------------------------------------------
 
-    def push(self, seq: int, packet: bytes, now_ms: float) -> bool:
-        """Take a frame that arrived at `now_ms`; return whether it can still be played.
+    def push(self, packet: Packet, now_ms: float, *, repeated: bool = False) -> bool:
+        """Take a packet that arrived at `now_ms`; return whether any of it can still be played.
 
-        False for a duplicate, a late frame, or a `seq` outside 64 bits.
+        `repeated`: a copy inside a later frame. False for a duplicate, a late packet, or a slot outside 64 bits.
         """
-        if not 0 <= seq <= SEQ_MAX:
+        first, end = packet.first, packet.first + packet.slots
+        if not (first >= 0 and end - 1 <= SLOT_MAX and 1 <= packet.slots <= PACKET_SLOTS_MAX):
             return False
-        self._stats.received += 1
-        if seq in self._frames or seq in self._done:
-            self._stats.duplicate += 1
+        if not repeated:
+            self._stats.received += packet.slots
+            self._own_came(first, end)
+        fresh = [slot for slot in range(first, end) if slot not in self._held and slot not in self._done]
+        if not repeated:
+            self._stats.duplicate += packet.slots - len(fresh)
+        # Copies of what was sent before the first packet that came would only teach a delay that nobody needs.
+        if not fresh or (repeated and (self._base is None or first < self._base)):
             return False
-        if self._base_seq is None:
-            self._base_seq = seq
-        newest = max(self._frames, default=self._next_seq if self._started else seq)
-        if seq < max(self._next_seq, newest - self.config.frames_max + 1):
-            self._count_late(seq, now_ms)
-            return False
-        if seq >= newest + self.config.frames_max:
-            self._jump_ahead(seq)
-        self._discard_below(seq - self.config.frames_max + 1)
-        self._late_since_ms = None
-        self._observe(now_ms - self._sent_ms(seq))
-        self._frames[seq] = packet
-        return True
+        if self._base is None:
+            self._base = first
+        newest = max(self._held, default=self._next if self._started else first)
+        if end > newest + self.config.slots_max:
+            self._jump_ahead(first)
+        self._observe(packet, now_ms, repeated)
+        self._discard_below(end - self.config.slots_max)
+        self._wait_after_all(fresh[0], now_ms)
+        bound = max(self._next, newest - self.config.slots_max + 1)
+        return self._store(packet, fresh, bound, now_ms, repeated)
 
-    def _observe(self, delay_ms: float) -> None:
-        self._delays.add(delay_ms)
+    def _store(self, packet: Packet, fresh: list[int], bound: int, now_ms: float, repeated: bool) -> bool:
+        in_time = [slot for slot in fresh if slot >= bound]
+        for slot in fresh[: len(fresh) - len(in_time)]:
+            self._remember(slot)
+        for slot in in_time:
+            self._held[slot] = _Held(packet, not repeated)
+        if repeated:
+            self._stats.repaired += len(in_time)
+        else:
+            self._stats.late += len(fresh) - len(in_time)
+            if self._is_late_run(bool(in_time), now_ms):
+                self._refill()
+                self._observe(packet, now_ms, repeated)
+        return bool(in_time)
+
+    def _own_came(self, first: int, end: int) -> None:
+        for slot in range(first, end):
+            self._fates.came(slot)
+            if (held := self._held.get(slot)) is not None:
+                held.own = True
+
+    def _observe(self, packet: Packet, now_ms: float, repeated: bool) -> None:
+        delay_ms = now_ms - self._start_ms(packet.first + packet.slots)
+        # A packet that no permitted target could have saved says nothing about where to set the target.
+        is_late = packet.first < self._next and len(self._delays) > 0
+        if is_late and delay_ms - self._delays.floor_ms() > self.config.target_ms_max:
+            return
+        for _ in range(packet.slots):
+            self._delays.add(delay_ms)
+        if not repeated:
+            self._lengths.add(packet.slots)
         wanted = self._delays.above_floor_ms(self.config.quantile) + self.config.margin_ms
-        self._stats.target_ms = min(max(wanted, self.config.target_ms_min), self.config.target_ms_max)
+        least = max(self.config.target_ms_min, (self._lengths.longest() + 1) * SLOT_MS // 2)
+        self._stats.target_ms = float(min(max(wanted, least), self.config.target_ms_max))
 
-    def _sent_ms(self, seq: int) -> int:
-        """Nominal sending time, on a clock that starts with the first frame."""
-        return (seq - (self._base_seq or 0)) * self.config.frame_ms
+    def _start_ms(self, slot: int) -> int:
+        """When `slot` began to be spoken, on a clock that starts with the first packet."""
+        return (slot - (self._base or 0)) * SLOT_MS
 
-    def _count_late(self, seq: int, now_ms: float) -> None:
-        delay_ms = now_ms - self._sent_ms(seq)
-        self._stats.late += 1
-        self._remember(seq)
+    def _wait_after_all(self, first: int, now_ms: float) -> None:
+        """Slots just given up are here now, and the delay has to grow: what was concealed for them is the growth."""
+        missed = self._next - first
+        if not 0 < missed <= self._given_up or self._delay_ms(first, now_ms) > self._stats.target_ms:
+            return
+        self._next = first
+        self._given_up = 0
+        self._stats.grown += missed
+        self._ages.shift(missed * SLOT_MS)
+
+    def _is_late_run(self, in_time: bool, now_ms: float) -> bool:
+        if in_time:
+            self._late_since_ms = None
+            return False
         if self._late_since_ms is None:
             self._late_since_ms = now_ms
-        if self._started and now_ms - self._late_since_ms >= self.config.late_run_ms_max:
-            self._refill()
-        # A frame that no permitted target could have saved says nothing about where to set the target.
-        if not len(self._delays) or delay_ms - self._delays.floor_ms() <= self.config.target_ms_max:
-            self._observe(delay_ms)
+        return self._started and now_ms - self._late_since_ms >= self.config.late_run_ms_max
 
-    def _remember(self, seq: int) -> None:
-        self._done[seq] = None
-        if len(self._done) > 4 * self.config.frames_max:
+    def _remember(self, slot: int) -> None:
+        self._done[slot] = None
+        if len(self._done) > 4 * self.config.slots_max:
             del self._done[next(iter(self._done))]
 
-    def _jump_ahead(self, seq: int) -> None:
-        """The sender's numbering moved further than the buffer spans: start over from `seq`."""
-        self._discard_below(seq)
-        self._next_seq = seq
-        self._base_seq = seq
+    def _jump_ahead(self, slot: int) -> None:
+        """The sender's numbering moved further than the buffer spans: start over from `slot`."""
+        self._discard_below(slot)
+        self._next = slot
+        self._base = slot
         self._refill()
 
     def _refill(self) -> None:
-        """Go back to filling, with a new idea of the path. What was played stays behind `_next_seq`."""
+        """Go back to filling, with a new idea of the path. What was played stays behind `_next`."""
         self._delays.clear()
         self._ages.clear()
+        self._lengths.clear()
+        self._given_up = 0
         self._late_since_ms = None
         self._stats.restarts += int(self._started)
         self._started = False
         self._stats.target_ms = float(self.config.target_ms_min)
 
-    def _discard_below(self, seq: int) -> None:
-        for stale in [held for held in self._frames if held < seq]:
-            del self._frames[stale]
+    def _discard_below(self, slot: int) -> None:
+        for stale in [held for held in self._held if held < slot]:
+            self._fates.due(stale, self._held.pop(stale).own)
             self._remember(stale)
             self._stats.discarded += 1
-            self._next_seq = max(self._next_seq, stale + 1)
-        if self._started:
-            self._next_seq = max(self._next_seq, seq)
+            self._next = max(self._next, stale + 1)
+        if self._started and slot > self._next:
+            self._next = slot
+            self._given_up = 0
 
     # -- playout ----------------------------------------------------------------------------------------------
 
     def pop(self, now_ms: float) -> Decision:
-        """Decide what is heard in the frame that starts at `now_ms`. Call once per frame of output.
+        """Decide what is heard in the slot that starts at `now_ms`. Call once per slot of output.
 
         `now_ms` is best the instant at which the sound device will play, not the instant of the call: then a
         stall of the program alone costs nothing.
@@ -241,78 +323,83 @@ class JitterBuffer:
             if wait_ms is None or wait_ms > 0:
                 return Wait(wait_ms)
         self._catch_up(now_ms)
-        seq = self._next_seq
-        delay_ms = self._delay_ms(seq, now_ms)
-        packet = self._frames.pop(seq, None)
-        if packet is None:
-            return self._conceal(seq, delay_ms)
-        self._next_seq = seq + 1
-        self._remember(seq)
-        self._conceal_run = 0
+        slot = self._next
+        delay_ms = self._delay_ms(slot, now_ms)
+        held = self._held.pop(slot, None)
+        if held is None:
+            return self._conceal(slot, delay_ms)
+        self._next = slot + 1
+        self._fates.due(slot, held.own)
+        self._remember(slot)
+        self._conceal_run = self._given_up = 0
         self._plays_since_skip += 1
         self._stats.played += 1
         self._stats.delay_ms = delay_ms
-        self._ages.add(now_ms - self._sent_ms(seq))
-        return self._judge_surplus(seq, packet)
+        self._ages.add(now_ms - self._start_ms(slot))
+        return self._judge_surplus(slot, held.packet)
 
     def wait_ms(self, now_ms: float) -> float | None:
-        """Return the ms until `pop` may hand out the first frame: 0 when playout runs, None without frames."""
+        """Return the ms until `pop` may hand out the first slot: 0 when playout runs, None without packets."""
         if self._started:
             return 0.0
-        if not self._frames:
+        if not self._held:
             return None
-        return max(0.0, self._stats.target_ms - self._delay_ms(min(self._frames), now_ms))
+        return max(0.0, self._stats.target_ms - self._delay_ms(min(self._held), now_ms))
 
     def skip(self) -> None:
-        """Tell that the frame just popped was left out; the caller pops again for the same instant."""
+        """Tell that the slot just popped was left out; the caller pops again for the same instant."""
         self._stats.played -= 1
         self._stats.skipped += 1
         self._plays_since_skip = 0
-        self._ages.shift(-self.config.frame_ms)
+        self._ages.shift(-SLOT_MS)
 
-    def _delay_ms(self, seq: int, now_ms: float) -> float:
-        return now_ms - self._delays.floor_ms() - self._sent_ms(seq)
+    def _delay_ms(self, slot: int, now_ms: float) -> float:
+        return now_ms - self._delays.floor_ms() - self._start_ms(slot + self._lengths.longest())
 
     def _start(self, now_ms: float) -> float | None:
-        """Start when the first frame is due; return the ms until then, 0 when started, None without frames."""
-        if not self._frames:
+        """Start when the first slot is due; return the ms until then, 0 when started, None without packets."""
+        if not self._held:
             return None
-        first = min(self._frames)
+        first = min(self._held)
         early_ms = self._stats.target_ms - self._delay_ms(first, now_ms)
         if early_ms > 0:
             return early_ms
-        # Frames that waited for the player longer than the target would only be delay.
-        excess = int(-early_ms // self.config.frame_ms)
-        self._discard_below(min(first + excess, max(self._frames)))
-        self._next_seq = min(self._frames)
+        # Slots that waited for the player longer than the target would only be delay.
+        excess = int(-early_ms // SLOT_MS)
+        self._discard_below(min(first + excess, max(self._held)))
+        self._next = min(self._held)
         self._started = True
         return 0
 
     def _catch_up(self, now_ms: float) -> None:
-        """Bound the delay: after a long stall of the player, jump to the frame that is due now."""
-        delay_ms = self._delay_ms(self._next_seq, now_ms)
-        if delay_ms <= self.config.target_ms_max + CATCH_UP_FRAMES * self.config.frame_ms:
+        """Bound the delay: after a long stall of the player, jump to the slot that is due now."""
+        delay_ms = self._delay_ms(self._next, now_ms)
+        if delay_ms <= self.config.target_ms_max + CATCH_UP_SLOTS * SLOT_MS:
             return
-        behind = int((delay_ms - self._stats.target_ms) // self.config.frame_ms)
-        self._discard_below(self._next_seq + behind)
+        behind = int((delay_ms - self._stats.target_ms) // SLOT_MS)
+        self._discard_below(self._next + behind)
         self._ages.clear()
 
-    def _conceal(self, seq: int, delay_ms: float) -> Conceal:
+    def _conceal(self, slot: int, delay_ms: float) -> Conceal:
         self._conceal_run += 1
         self._stats.concealed += 1
+        self._stats.longest_concealed = max(self._stats.longest_concealed, self._conceal_run)
         held = delay_ms < self._stats.target_ms
         if held:
             self._stats.grown += 1
-            self._ages.shift(self.config.frame_ms)
+            self._ages.shift(SLOT_MS)
         else:
-            self._next_seq = seq + 1
-        return Conceal(seq, self._conceal_run, held)
+            self._next = slot + 1
+            self._given_up += 1
+            self._fates.due(slot, False)
+        return Conceal(slot, self._conceal_run, held)
 
-    def _judge_surplus(self, seq: int, packet: bytes) -> Frame:
+    def _judge_surplus(self, slot: int, packet: Packet) -> Play:
         settled_ms = self._ages.settled_ms()
-        if settled_ms is None or seq + 1 not in self._frames:
-            return Frame(seq, packet)
-        over_ms = settled_ms - self._delays.floor_ms() - self._stats.target_ms
-        surplus = over_ms >= SURPLUS_FRAMES * self.config.frame_ms
-        urgent = over_ms >= URGENT_FRAMES * self.config.frame_ms and self._plays_since_skip > URGENT_FRAMES
-        return Frame(seq, packet, surplus, urgent)
+        if settled_ms is None or slot + 1 not in self._held:
+            return Play(slot, packet)
+        needed_ms = self._delays.floor_ms() + self._lengths.longest() * SLOT_MS + self._stats.target_ms
+        over_ms = settled_ms - needed_ms
+        surplus = over_ms >= SURPLUS_SLOTS * SLOT_MS
+        urgent = over_ms >= URGENT_SLOTS * SLOT_MS and self._plays_since_skip > URGENT_EVERY_SLOTS
+        return Play(slot, packet, surplus, urgent)

@@ -1,7 +1,8 @@
 """Opus (RFC 6716) encoder and decoder for calls, on libopus.
 
-Shapes: int16 mono arrays in and out, one packet per frame. Errors: `OpusError` for what libopus refuses (a corrupt
-packet above all), `PcmShapeError` for samples of the wrong count, `OpusUnavailable` where no libopus exists.
+Shapes: int16 mono arrays in and out, one packet per call, of any length that Opus has. Errors: `OpusError` for what
+libopus refuses (a corrupt packet above all), `PcmShapeError` for samples of the wrong count, `OpusUnavailable` where
+no libopus exists.
 """
 
 from __future__ import annotations
@@ -15,16 +16,17 @@ import numpy as np
 from . import libopus
 from .errors import OpusError, PcmShapeError
 from .libopus import OPUS_BAD_ARG, OPUS_INVALID_PACKET, check
-from .pcm import FRAME_MS, SAMPLE_RATE_HZ, Pcm
+from .pcm import SAMPLE_RATE_HZ, Pcm
+from .profiles import ORDINARY
 
-PACKET_BYTES_MAX = 1275 * 3 + 7
-"""No packet of up to 60 ms is longer (RFC 6716 section 3.2: 1275 bytes for each 20 ms, and their lengths)."""
+PACKET_BYTES_MAX = 1275 * 6 + 7
+"""No packet is longer (RFC 6716 section 3.2: 1275 bytes for each 20 ms, and their lengths)."""
 
 PACKET_MS_MAX = 120
 """No packet carries more sound (RFC 6716 section 3.2.5)."""
 
 SAMPLE_RATES_HZ = (8000, 12000, 16000, 24000, 48000)
-FRAME_DURATIONS_MS = (5, 10, 20, 40, 60, 80, 100, 120)
+PACKET_DURATIONS_MS = (5, 10, 20, 40, 60, 80, 100, 120)
 
 _APPLICATION_VOIP = 2048
 _SIGNAL_VOICE = 3001
@@ -61,15 +63,14 @@ _GET_LAST_PACKET_DURATION = 4039
 
 @dataclass(frozen=True, slots=True)
 class OpusProfile:
-    """What the encoder is told. The defaults are the call profile: 16 kbit/s wideband, 60 ms, variable rate
+    """What the encoder is told. The defaults are a call's: wideband, variable rate, at the rate of its profile
     (docs/decisions/0001-the-bitrate-fills-the-frame.md).
 
-    `packet_bytes_max` is a hard limit: libopus spends fewer bits on the frame that would pass it.
+    `packet_bytes_max` is a hard limit: libopus spends fewer bits on the packet that would pass it.
     """
 
     sample_rate_hz: int = SAMPLE_RATE_HZ
-    frame_ms: int = FRAME_MS
-    bitrate_bps: int = 16_000
+    bitrate_bps: int = ORDINARY.bitrate_bps
     complexity: int = 9
     bandwidth_max: Bandwidth = Bandwidth.WIDE
     vbr: bool = True
@@ -77,12 +78,7 @@ class OpusProfile:
     inband_fec: bool = False
     packet_loss_percent: int = 0
     dtx: bool = False
-    packet_bytes_max: int = 133
-
-    @property
-    def frame_samples(self) -> int:
-        """Samples of one frame at `sample_rate_hz`."""
-        return self.sample_rate_hz * self.frame_ms // 1000
+    packet_bytes_max: int = ORDINARY.packet_bytes_max
 
 
 CALL_PROFILE = OpusProfile()
@@ -94,15 +90,14 @@ def _check_rate(sample_rate_hz: int) -> None:
 
 
 class OpusEncoder:
-    """One direction's encoder; keeps prediction state, so it is fed every frame, in order."""
+    """One direction's encoder; keeps prediction state, so it is fed all sound, in order.
+
+    Rate, limit and the length of the packet may change with each packet.
+    """
 
     def __init__(self, profile: OpusProfile = CALL_PROFILE) -> None:
         """Raises `OpusError` when libopus refuses a setting, `OpusUnavailable` without libopus."""
         _check_rate(profile.sample_rate_hz)
-        if profile.frame_ms not in FRAME_DURATIONS_MS:
-            raise OpusError("frame", OPUS_BAD_ARG, f"{profile.frame_ms} ms is none of {FRAME_DURATIONS_MS}")
-        if not 2 <= profile.packet_bytes_max <= PACKET_BYTES_MAX:
-            raise OpusError("packet limit", OPUS_BAD_ARG, f"not 2 to {PACKET_BYTES_MAX} bytes")
         self.profile = profile
         self._state: int | None = None
         self._library = libopus.load()
@@ -111,8 +106,9 @@ class OpusEncoder:
             profile.sample_rate_hz, 1, _APPLICATION_VOIP, ctypes.byref(status)
         )
         check("create encoder", status.value)
-        self._buffer = ctypes.create_string_buffer(profile.packet_bytes_max)
+        self._sample_counts = {profile.sample_rate_hz * ms // 1000 for ms in PACKET_DURATIONS_MS}
         self._configure(profile)
+        self.set_packet_bytes_max(profile.packet_bytes_max)
 
     def _configure(self, profile: OpusProfile) -> None:
         self._set(_Set.SIGNAL, _SIGNAL_VOICE)
@@ -135,8 +131,15 @@ class OpusEncoder:
         return value.value
 
     def set_bitrate_bps(self, bitrate_bps: int) -> None:
-        """Change the target rate from the next frame on. Raises `OpusError` for a rate libopus refuses."""
+        """Change the target rate from the next packet on. Raises `OpusError` for a rate libopus refuses."""
         self._set(_Set.BITRATE, bitrate_bps)
+
+    def set_packet_bytes_max(self, packet_bytes_max: int) -> None:
+        """Change the longest packet, from the next on. Raises `OpusError`."""
+        if not 2 <= packet_bytes_max <= PACKET_BYTES_MAX:
+            raise OpusError("packet limit", OPUS_BAD_ARG, f"not 2 to {PACKET_BYTES_MAX} bytes")
+        self._limit = packet_bytes_max
+        self._buffer = ctypes.create_string_buffer(packet_bytes_max)
 
     def bitrate_bps(self) -> int:
         """Return the target rate libopus holds."""
@@ -159,14 +162,13 @@ class OpusEncoder:
         check("reset encoder", self._library.opus_encoder_ctl(self._state, _RESET_STATE))
 
     def encode(self, pcm: Pcm) -> bytes:
-        """Return the packet for exactly one frame. Raises `PcmShapeError` or `OpusError`."""
-        wanted = self.profile.frame_samples
-        if pcm.dtype != np.int16 or pcm.shape != (wanted,):
-            raise PcmShapeError(f"one frame is {wanted} int16 samples, not {pcm.dtype} {pcm.shape}")
+        """Return one packet of all of `pcm`, a length that Opus has. Raises `PcmShapeError` or `OpusError`."""
+        if pcm.dtype != np.int16 or pcm.ndim != 1 or pcm.size not in self._sample_counts:
+            raise PcmShapeError(f"a packet is {PACKET_DURATIONS_MS} ms of int16 samples, not {pcm.dtype} {pcm.shape}")
         samples = np.ascontiguousarray(pcm)
         pointer = samples.ctypes.data_as(ctypes.POINTER(ctypes.c_int16))
-        limit = self.profile.packet_bytes_max
-        size = check("encode", self._library.opus_encode(self._state, pointer, wanted, self._buffer, limit))
+        code = self._library.opus_encode(self._state, pointer, pcm.size, self._buffer, self._limit)
+        size = check("encode", code)
         return self._buffer.raw[:size]
 
     def __del__(self) -> None:

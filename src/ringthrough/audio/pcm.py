@@ -16,10 +16,10 @@ FloatPcm = npt.NDArray[np.float64]
 SAMPLE_RATE_HZ = 16_000
 """Speech rate of the pipeline: what the codec profile carries (wideband, 8 kHz of audio)."""
 
-FRAME_MS = 60
-"""Sound in one packet."""
+SLOT_MS = 20
+"""Time is counted in slots: what a packet holds, what is lost and what is played is a number of them."""
 
-FRAME_SAMPLES = SAMPLE_RATE_HZ * FRAME_MS // 1000
+SLOT_SAMPLES = SAMPLE_RATE_HZ * SLOT_MS // 1000
 
 _FULL_SCALE = 32768.0
 

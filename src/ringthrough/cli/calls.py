@@ -122,7 +122,7 @@ async def _talk(args: argparse.Namespace, client: Client, call: Call, source: Au
     stats = call.stats
     emit(
         args,
-        f"call over: {REASONS[reason]} ({stats.played} frames heard, {stats.concealed} concealed, {stats.late} late)",
+        f"call over: {REASONS[reason]} ({stats.played_s:.1f} s heard, {stats.concealed_ms} ms concealed)",
         event="ended",
         reason=reason.value,
         carrier=CARRIER,
@@ -134,6 +134,8 @@ async def _talk(args: argparse.Namespace, client: Client, call: Call, source: Au
         played=stats.played,
         concealed=stats.concealed,
         late=stats.late,
+        lost_share=stats.lost_share,
+        longest_concealed_ms=stats.longest_concealed_ms,
         playout_delay_ms=stats.playout_delay_ms,
     )
     return 0 if call.answered.is_set() else 1

@@ -9,8 +9,8 @@ import asyncio
 import logging
 from collections.abc import Callable
 
-from ringthrough.audio.opus import CALL_PROFILE
-from ringthrough.audio.pcm import FRAME_MS, SAMPLE_RATE_HZ
+from ringthrough.audio.pcm import SAMPLE_RATE_HZ, SLOT_MS
+from ringthrough.audio.profiles import ORDINARY
 from ringthrough.e2ee import content as mimi
 from ringthrough.protocol import calls as machine
 from ringthrough.protocol.calls import CallEvent, CallId, CallMachine, ConversationId, EndReason, LeafIndex
@@ -25,8 +25,8 @@ from .store import MessageRow
 
 MEDIA = mimi.MediaParams(
     sample_rate_hz=SAMPLE_RATE_HZ,
-    frame_ms=FRAME_MS,
-    bitrate_bps=CALL_PROFILE.bitrate_bps,
+    frame_ms=ORDINARY.slots * SLOT_MS,
+    bitrate_bps=ORDINARY.bitrate_bps,
     frame_bytes=PADDED_SIZES_BYTES[0],
 )
 

@@ -20,11 +20,11 @@ import numpy as np
 import numpy.typing as npt
 
 from ringthrough.audio.capture import FrameCutter
-from ringthrough.audio.pcm import FRAME_SAMPLES, SAMPLE_RATE_HZ, Pcm, silence
+from ringthrough.audio.pcm import SAMPLE_RATE_HZ, SLOT_SAMPLES, Pcm, silence
 
 DEVICE_RATES_HZ = (SAMPLE_RATE_HZ, 48_000)
 BLOCK_MS = 20
-QUEUE_FRAMES = 3
+QUEUE_SLOTS = 9
 
 Device = int | str | None
 """PortAudio's number or a part of the name; None for the system's choice."""
@@ -114,22 +114,22 @@ class DeviceStats:
 
     frames: int = 0
     dropped: int = 0
-    """Frames (microphone) or samples (loudspeaker) dropped because the queue was full."""
+    """Slots (microphone) or samples (loudspeaker) dropped because the queue was full."""
     starved: int = 0
     """Loudspeaker: samples of silence played because nothing was there."""
 
 
 class Microphone:
-    """Frames of 60 ms from a microphone. Use as an async context manager, then iterate or `read`."""
+    """Slots of 20 ms from a microphone. Use as an async context manager, then iterate or `read`."""
 
     def __init__(
-        self, device: Device = None, *, queue_frames: int = QUEUE_FRAMES, backend: Backend | None = None
+        self, device: Device = None, *, queue_slots: int = QUEUE_SLOTS, backend: Backend | None = None
     ) -> None:
         """Nothing is opened yet. Raises `DeviceUnavailable` when PortAudio is not installed."""
         self._backend = backend or load_backend()
         self._device = device
-        self._queue: asyncio.Queue[Pcm] = asyncio.Queue(queue_frames)
-        self._cutter = FrameCutter(FRAME_SAMPLES)
+        self._queue: asyncio.Queue[Pcm] = asyncio.Queue(queue_slots)
+        self._cutter = FrameCutter(SLOT_SAMPLES)
         self._converter: _Converter | None = None
         self._stream: _Stream | None = None
         self._loop: asyncio.AbstractEventLoop | None = None
@@ -173,7 +173,7 @@ class Microphone:
             self.stats.frames += 1
 
     async def read(self) -> Pcm:
-        """Return the next frame, 960 samples."""
+        """Return the next slot, 320 samples."""
         return await self._queue.get()
 
     async def __aiter__(self) -> AsyncIterator[Pcm]:
@@ -182,15 +182,15 @@ class Microphone:
 
 
 class Loudspeaker:
-    """Plays frames. `wanted` paces the caller by the device's own clock; `write` never waits."""
+    """Plays slots. `wanted` paces the caller by the device's own clock; `write` never waits."""
 
     def __init__(
-        self, device: Device = None, *, queue_frames: int = QUEUE_FRAMES, backend: Backend | None = None
+        self, device: Device = None, *, queue_slots: int = QUEUE_SLOTS, backend: Backend | None = None
     ) -> None:
         """Nothing is opened yet. Raises `DeviceUnavailable` when PortAudio is not installed."""
         self._backend = backend or load_backend()
         self._device = device
-        self._queue_frames = queue_frames
+        self._queue_slots = queue_slots
         self._lock = threading.Lock()
         self._waiting: Pcm = silence(0)
         self._room = asyncio.Event()
@@ -220,8 +220,8 @@ class Loudspeaker:
         if stream is not None:
             await asyncio.to_thread(stream.close)
 
-    def _frame_samples(self) -> int:
-        return FRAME_SAMPLES * self._rate // SAMPLE_RATE_HZ
+    def _slot_samples(self) -> int:
+        return SLOT_SAMPLES * self._rate // SAMPLE_RATE_HZ
 
     @property
     def queued_ms(self) -> float:
@@ -229,18 +229,18 @@ class Loudspeaker:
         return self._waiting.size * 1000 / self._rate
 
     async def wanted(self) -> None:
-        """Return when at most one frame waits: the moment to pull the next from the jitter buffer."""
+        """Return when at most one slot waits: the moment to pull the next from the jitter buffer."""
         await self._room.wait()
 
     def write(self, pcm: Pcm) -> None:
-        """Queue 16 kHz mono int16; the oldest goes when more than `queue_frames` would wait."""
+        """Queue 16 kHz mono int16; the oldest goes when more than `queue_slots` would wait."""
         block = self._converter.convert(pcm)
-        limit = self._frame_samples() * self._queue_frames
+        limit = self._slot_samples() * self._queue_slots
         with self._lock:
             waiting = np.concatenate([self._waiting, block])
             over = max(0, waiting.size - limit)
             self._waiting = waiting[over:]
-            if self._waiting.size > self._frame_samples():
+            if self._waiting.size > self._slot_samples():
                 self._room.clear()
         self.stats.dropped += over
         self.stats.frames += 1
@@ -251,7 +251,7 @@ class Loudspeaker:
         with self._lock:
             taken = self._waiting[:frames]
             self._waiting = self._waiting[frames:]
-            room = self._waiting.size <= self._frame_samples()
+            room = self._waiting.size <= self._slot_samples()
         out[: taken.size, 0] = taken
         out[taken.size :, 0] = 0
         self.stats.starved += frames - taken.size
@@ -260,5 +260,5 @@ class Loudspeaker:
 
     def _make_room(self) -> None:
         # Checked again on the loop: a write may have come between.
-        if self._waiting.size <= self._frame_samples():
+        if self._waiting.size <= self._slot_samples():
             self._room.set()

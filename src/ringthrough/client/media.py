@@ -9,9 +9,16 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Protocol
 
-from ringthrough.audio.opus import OpusEncoder
-from ringthrough.audio.pcm import FRAME_MS, FRAME_SAMPLES, Pcm, silence
+import numpy as np
+
+from ringthrough.audio import payload
+from ringthrough.audio.coding import PacketMaker
+from ringthrough.audio.errors import MalformedPayload
+from ringthrough.audio.pcm import SLOT_MS, SLOT_SAMPLES, Pcm, silence
 from ringthrough.audio.playout import Playout
+from ringthrough.audio.profiles import Profile
+from ringthrough.audio.report import Report
+from ringthrough.audio.toc import packet_slots
 from ringthrough.e2ee.sframe import (
     SFrameError,
     SFrameReceiver,
@@ -35,28 +42,28 @@ SIGNAL_KIND_MEDIA = b"\x01"
 FRAME_BODY_BYTES = PADDED_SIZES_BYTES[0] - len(SIGNAL_KIND_MEDIA)
 HEARD_NOTE_MS = 1000
 STALL_S = 0.005
-EARLY_FRAMES_MAX = 16
-"""Frames kept that were sealed for an epoch whose commit has not reached us yet: one second."""
+EARLY_FRAMES_MAX = 50
+"""Frames kept that were sealed for an epoch whose commit has not reached us yet: one second of the shortest."""
 OLD_KEY_S = 10.0
 """How long frames of the epoch before are still opened after a commit (docs/spec/media.md)."""
 
 
 class AudioSource(Protocol):
-    """Where the voice comes from: 16 kHz mono int16, one frame of 60 ms at a time, at the pace of real time."""
+    """Where the voice comes from: 16 kHz mono int16, one slot of 20 ms at a time, at the pace of real time."""
 
     async def read(self) -> Pcm | None:
-        """The next frame, or None when there is no more; the call then goes on in silence."""
+        """The next slot, or None when there is no more; the call then goes on in silence."""
 
 
 class AudioSink(Protocol):
-    """Where the other side's voice goes, one frame of 60 ms at a time."""
+    """Where the other side's voice goes, one slot of 20 ms at a time."""
 
-    def write(self, frame: Pcm) -> None:
-        """Take a frame; must not block."""
+    def write(self, slot: Pcm) -> None:
+        """Take a slot; must not block."""
 
 
 class Pace:
-    """Ticks of one frame's length that do not drift; a late tick is followed at once by the next.
+    """Ticks of one slot's length that do not drift; a late tick is followed at once by the next.
 
     After a stall of the process, what the network has brought meanwhile is read before the ticks are made up:
     a player that pulls first would conceal frames that lie in the socket.
@@ -73,7 +80,7 @@ class Pace:
             await asyncio.sleep(self._next_s - now_s)
         if self._loop.time() - self._next_s > STALL_S:
             await asyncio.sleep(STALL_S)
-        self._next_s += FRAME_MS / 1000
+        self._next_s += SLOT_MS / 1000
 
 
 class PcmSource:
@@ -86,19 +93,15 @@ class PcmSource:
         self.finished = asyncio.Event()
 
     async def read(self) -> Pcm | None:
-        """The next frame, the last one filled up with silence."""
+        """The next slot, the last one filled up with silence."""
         self._pace = self._pace or Pace()
         await self._pace.tick()
-        frame = self._pcm[self._at : self._at + FRAME_SAMPLES]
-        self._at += FRAME_SAMPLES
-        if frame.size == 0:
+        slot = self._pcm[self._at : self._at + SLOT_SAMPLES]
+        self._at += SLOT_SAMPLES
+        if slot.size == 0:
             self.finished.set()
             return None
-        if frame.size < FRAME_SAMPLES:
-            padded = silence(FRAME_SAMPLES)
-            padded[: frame.size] = frame
-            return padded
-        return frame
+        return np.concatenate([slot, silence(SLOT_SAMPLES - slot.size)])
 
 
 class SilentSource:
@@ -112,23 +115,39 @@ class SilentSource:
 class NullSink:
     """Nobody listens."""
 
-    def write(self, frame: Pcm) -> None:
-        """Forget the frame."""
+    def write(self, slot: Pcm) -> None:
+        """Forget it."""
 
 
 @dataclass
 class MediaStats:
-    """Counts of frames of one call; `first_audio_ms` is from the start of the media to the first sound played."""
+    """Frames sent and received, and slots of 20 ms of sound, of one call so far."""
 
     sent: int = 0
     dropped_at_sender: int = 0
     received: int = 0
     refused: int = 0
+    """Frames that were not authentic, and those with a malformed payload."""
     first_audio_ms: float | None = None
+    """From the start of the media to the first sound played."""
     played: int = 0
     concealed: int = 0
+    """Slots invented, or silent in their stead, from the first sound on."""
     late: int = 0
+    lost_share: float = 0.0
+    """Share of the speech that was never heard, 0 to 1."""
+    longest_concealed_ms: int = 0
     playout_delay_ms: float = 0.0
+
+    @property
+    def played_s(self) -> float:
+        """Speech heard as it was spoken."""
+        return self.played * SLOT_MS / 1000
+
+    @property
+    def concealed_ms(self) -> int:
+        """Sound invented, or silent in its stead."""
+        return self.concealed * SLOT_MS
 
 
 class CallMedia:
@@ -150,7 +169,10 @@ class CallMedia:
         self._sink = sink
         self._heard = heard
         self._loop = asyncio.get_running_loop()
-        self._encoder = OpusEncoder()
+        self._maker = PacketMaker()
+        self._packer = payload.PayloadPacker()
+        self._slot = 0
+        """Slots said since the media began: the counter of the next packet."""
         self._playout = Playout()
         self._receiver = SFrameReceiver()
         self._epoch = -1
@@ -164,6 +186,12 @@ class CallMedia:
         self._noted_ms = float("-inf")
         self._started_ms = self._now_ms()
         self.stats = MediaStats()
+        self.peer_report = Report()
+        """What the peer last told about the frames that we send."""
+
+    def set_profile(self, profile: Profile) -> None:
+        """Code by another profile from the next packet on."""
+        self._maker.set_profile(profile)
 
     async def run(self) -> None:
         """Talk and listen until cancelled. Raises an ExceptionGroup when source, sink or membership fail."""
@@ -190,18 +218,26 @@ class CallMedia:
     async def _talk(self) -> None:
         pace: Pace | None = None
         while True:
-            frame = await self._source.read() if pace is None else None
-            if frame is None:
+            sound = await self._source.read() if pace is None else None
+            if sound is None:
                 pace = pace or Pace()
                 await pace.tick()
-                frame = silence(FRAME_SAMPLES)
-            self._send(self._encoder.encode(frame))
+                sound = silence(SLOT_SAMPLES)
+            self._say(sound)
 
-    def _send(self, packet: bytes) -> None:
+    def _say(self, sound: Pcm) -> None:
+        profile = self._maker.profile
+        for packet in self._maker.push(sound):
+            self._send(self._slot, packet, profile)
+            self._slot += packet_slots(packet)
+
+    def _send(self, slot: int, packet: bytes, profile: Profile) -> None:
         if self._sender is None:
             return
-        # Sealed even when it will be dropped: the counter is the frame's place in time.
-        body = SIGNAL_KIND_MEDIA + seal_frame(self._sender, packet, FRAME_BODY_BYTES)
+        redundancy = max(profile.redundancy, self.peer_report.redundancy)
+        content = self._packer.pack(slot, packet, redundancy, self._playout.report())
+        self._sender.skip_to(slot)
+        body = SIGNAL_KIND_MEDIA + seal_frame(self._sender, content, FRAME_BODY_BYTES)
         if self.lanes.send(body):
             self.stats.sent += 1
         else:
@@ -212,16 +248,20 @@ class CallMedia:
             return
         try:
             frame = open_frame(self._receiver, body[1:])
+            content = payload.decode(frame.payload)
         except UnknownKid:
             self.stats.refused += 1
             self._early.append(body)
             return
-        except SFrameError:
+        except (SFrameError, MalformedPayload):
             self.stats.refused += 1
             return
         now_ms = self._now_ms()
         self.stats.received += 1
-        self._playout.push(frame.ctr, frame.payload, now_ms)
+        self.peer_report = content.report
+        self._playout.push(frame.ctr, content.packet, now_ms)
+        for repeat in content.repeats:
+            self._playout.push(frame.ctr - repeat.distance, repeat.packet, now_ms, repeated=True)
         self._arrived.set()
         if now_ms - self._noted_ms >= HEARD_NOTE_MS:
             self._noted_ms = now_ms
@@ -240,9 +280,10 @@ class CallMedia:
             self._copy_stats()
 
     def _copy_stats(self) -> None:
-        jitter = self._playout.stats.jitter
-        self.stats.played, self.stats.concealed, self.stats.late = jitter.played, jitter.concealed, jitter.late
-        self.stats.playout_delay_ms = jitter.delay_ms
+        heard, stats = self._playout.stats, self.stats
+        stats.played, stats.concealed, stats.late = heard.played, heard.concealed, heard.jitter.late
+        stats.lost_share, stats.longest_concealed_ms = heard.lost_share, heard.longest_concealed_ms
+        stats.playout_delay_ms = heard.jitter.delay_ms
 
     def _take_new_keys(self) -> None:
         """Seal with the newest epoch's key, open with any epoch's since the call began."""

@@ -352,6 +352,16 @@ class SFrameSender(_OneOfAKind):
         """The counter of the next frame."""
         return Counter(self._next)
 
+    def skip_to(self, counter: int) -> None:
+        """Make `counter` the next one, so that it can be the frame's place in time.
+
+        Raises:
+            BadParameter: it lies behind the next one; nothing has changed.
+        """
+        if counter < self._next:
+            raise BadParameter(f"counter {counter} after {self._next - 1}")
+        self._next = counter
+
     def next_header(self) -> bytes:
         """The header of the next frame, without using it up.
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 import logging
 from collections import deque
 
-from ringthrough.audio.pcm import FRAME_MS, FRAME_SAMPLES, Pcm, silence
+from ringthrough.audio.pcm import SLOT_MS, SLOT_SAMPLES, Pcm, silence
 from ringthrough.client.calls import Call
 from ringthrough.client.client import Client
 from ringthrough.client.errors import ClientError
@@ -27,20 +27,20 @@ class Echo:
     """Loudspeaker and microphone of one call at once: what comes in goes out `ECHO_DELAY_MS` later."""
 
     def __init__(self) -> None:
-        self._frames: deque[Pcm] = deque(
-            [silence(FRAME_SAMPLES)] * (ECHO_DELAY_MS // FRAME_MS), maxlen=2 * ECHO_DELAY_MS // FRAME_MS
+        self._slots: deque[Pcm] = deque(
+            [silence(SLOT_SAMPLES)] * (ECHO_DELAY_MS // SLOT_MS), maxlen=2 * ECHO_DELAY_MS // SLOT_MS
         )
         self._pace: Pace | None = None
 
-    def write(self, frame: Pcm) -> None:
+    def write(self, slot: Pcm) -> None:
         """Take what the caller said."""
-        self._frames.append(frame)
+        self._slots.append(slot)
 
     async def read(self) -> Pcm | None:
         """Say what the caller said."""
         self._pace = self._pace or Pace()
         await self._pace.tick()
-        return self._frames.popleft() if self._frames else silence(FRAME_SAMPLES)
+        return self._slots.popleft() if self._slots else silence(SLOT_SAMPLES)
 
 
 async def run_echo(client: Client) -> None:

@@ -9,19 +9,19 @@ import numpy as np
 import pytest
 
 from lab.ours.sound import Ear, Mouth
-from ringthrough.audio.pcm import FRAME_MS, FRAME_SAMPLES, silence
+from ringthrough.audio.pcm import SLOT_MS, SLOT_SAMPLES, silence
 from ringthrough.client.audiofile import read_pcm
 
 
-async def test_a_frame_is_there_when_its_last_sample_was_said() -> None:
-    pcm = np.arange(FRAME_SAMPLES * 3 // 2, dtype=np.int16)
+async def test_a_slot_is_there_when_its_last_sample_was_said() -> None:
+    pcm = np.arange(SLOT_SAMPLES * 3 // 2, dtype=np.int16)
     mouth = Mouth(pcm)
-    frames = []
+    slots = []
     for number in range(1, 4):
-        frames.append(await mouth.read())
+        slots.append(await mouth.read())
         assert mouth.spoken_at_s is not None
-        assert time.monotonic() >= mouth.spoken_at_s + number * FRAME_MS / 1000
-    whole = np.concatenate(frames)
+        assert time.monotonic() >= mouth.spoken_at_s + number * SLOT_MS / 1000
+    whole = np.concatenate(slots)
     assert np.array_equal(whole[: pcm.size], pcm)
     assert not whole[pcm.size :].any(), "an open microphone in a silent room"
 
@@ -30,9 +30,9 @@ def test_the_ear_notes_where_time_does_not_follow(tmp_path: Path, monkeypatch: p
     now_s = 100.0
     monkeypatch.setattr(time, "monotonic", lambda: now_s)
     ear = Ear(tmp_path / "heard.wav")
-    for step_ms in (60, 60, 60, 90, 60):
-        ear.write(silence(FRAME_SAMPLES))
+    for step_ms in (20, 20, 20, 50, 20):
+        ear.write(silence(SLOT_SAMPLES))
         now_s += step_ms / 1000
     ear.close()
-    assert ear.axis == [(0.0, 100.0), (0.24, pytest.approx(100.27))]
-    assert read_pcm(tmp_path / "heard.wav").size == 5 * FRAME_SAMPLES
+    assert ear.axis == [(0.0, 100.0), (0.08, pytest.approx(100.11))]
+    assert read_pcm(tmp_path / "heard.wav").size == 5 * SLOT_SAMPLES

@@ -3,12 +3,12 @@
  * sound; it goes on while the tab is hidden, since nothing in it runs on a timer.
  */
 
+import { PROFILES, SLOT_MS } from "../core/audio/profiles.js"
 import type { CaptureControl, PlayoutReport } from "../worker/audio-ports.js"
 import { type AudioError, Unsupported } from "./errors.js"
 import { CallGraph } from "./call-graph.js"
 import type { CodecReport } from "./messages.js"
 import { closeMicrophone, explain, openMicrophone } from "./microphone.js"
-import { FRAME_MS } from "./sound.js"
 
 /** Where the built modules lie: one entry file each, of the page's own origin. */
 export interface AudioFiles {
@@ -139,7 +139,7 @@ class RunningCall implements CallAudio {
     return {
       firstCapturedMs,
       firstSoundMs,
-      captureDelayMs: FRAME_MS + delays.codecMs + (settings?.latency ?? 0) * 1000,
+      captureDelayMs: (codec?.packetSlots ?? PROFILES.ordinary.slots) * SLOT_MS + delays.codecMs + (settings?.latency ?? 0) * 1000,
       playoutDelayMs: (report?.delayMs ?? 0) + delays.playoutMs + deviceMs,
       report,
       codec,

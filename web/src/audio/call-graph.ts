@@ -7,12 +7,12 @@ import {
   CAPTURE_PROCESSOR, PLAYOUT_PROCESSOR,
   type CodecReport, type CodecStart, type Level, type Readiness, type WorkletStart,
 } from "./messages.js"
-import { frameSamples } from "./sound.js"
+import { slotSamples } from "./sound.js"
 
 /** The codec loads from the page's own origin; what takes longer will not come. */
 const READY_MS_MAX = 15_000
 
-/** Used where the device's own rate has no whole frames. */
+/** Used where the device's own rate has no whole slots. */
 const COMMON_RATE_HZ = 48_000
 
 function openContext(sampleRateHz: number | undefined): AudioContext {
@@ -21,7 +21,7 @@ function openContext(sampleRateHz: number | undefined): AudioContext {
   }
   const context = new AudioContext({ latencyHint: "interactive", ...(sampleRateHz && { sampleRate: sampleRateHz }) })
   try {
-    frameSamples(context.sampleRate)
+    slotSamples(context.sampleRate)
     return context
   } catch (error) {
     void context.close()

@@ -1,13 +1,13 @@
-/** Audio worklet: microphone samples at the context's rate into numbered frames for the codec's worker. */
+/** Audio worklet: microphone samples at the context's rate into numbered slots for the codec's worker. */
 
 import type { CaptureControl } from "../worker/audio-ports.js"
 import { AudioClock } from "./clock.js"
 import { FrameCutter } from "./frame-cutter.js"
-import { CAPTURE_PROCESSOR, type Level, type SampleFrame, type WorkletStart } from "./messages.js"
-import { frameSamples, rms } from "./sound.js"
+import { CAPTURE_PROCESSOR, type Level, LEVEL_SLOTS, type SampleSlot, type WorkletStart } from "./messages.js"
+import { rms, slotSamples } from "./sound.js"
 
 class CaptureProcessor extends AudioWorkletProcessor {
-  readonly #cutter = new FrameCutter(frameSamples(sampleRate), (frame, samples) => this.#post(frame, samples))
+  readonly #cutter = new FrameCutter(slotSamples(sampleRate), (slot, samples) => this.#post(slot, samples))
   #clock: AudioClock | null = null
   #codec: MessagePort | null = null
   #muted = false
@@ -16,13 +16,13 @@ class CaptureProcessor extends AudioWorkletProcessor {
     super()
     this.port.onmessage = (event: MessageEvent<WorkletStart | CaptureControl>) => {
       if (event.data.kind === "mute") this.#muted = event.data.muted
-      else this.#connect(event.data.port)
+      else if (event.data.kind === "start") this.#connect(event.data.port)
     }
   }
 
   #connect(codec: MessagePort): void {
     codec.onmessage = (event: MessageEvent<CaptureControl>) => {
-      this.#muted = event.data.muted
+      if (event.data.kind === "mute") this.#muted = event.data.muted
     }
     this.#codec = codec
   }
@@ -41,11 +41,15 @@ class CaptureProcessor extends AudioWorkletProcessor {
     return true
   }
 
-  #post(frame: number, samples: Float32Array): void {
-    const level: Level = { kind: "level", level: rms(samples) }
-    const message: SampleFrame = { kind: "samples", frame, samples }
-    this.#codec?.postMessage(message, [samples.buffer])
+  #say(level: Level): void {
     this.port.postMessage(level)
+  }
+
+  #post(slot: number, samples: Float32Array): void {
+    const level = rms(samples)
+    if (slot % LEVEL_SLOTS === 0) this.#say({ kind: "level", level })
+    const message: SampleSlot = { kind: "samples", slot, samples }
+    this.#codec?.postMessage(message, [samples.buffer])
   }
 }
 

@@ -1,52 +1,63 @@
-/** Worker of one call: numbered sound frames in, Opus packets out to the engine's worker. */
+/** Worker of one call: numbered slots of sound in, Opus packets out to the engine's worker. */
 
 import type { CapturedPacket, CaptureControl } from "../worker/audio-ports.js"
-import type { CodecReport, CodecStart, Readiness, SampleFrame } from "./messages.js"
-import { Effort, type Encoder, openEncoder, WARM_UP_FRAMES } from "./opus.js"
+import { type ProfileName, PROFILES, SAMPLE_RATE_HZ } from "../core/audio/profiles.js"
+import type { CodecReport, CodecStart, Readiness, SampleSlot } from "./messages.js"
+import { Effort, type Encoder, openEncoder, WARM_UP_PACKETS } from "./opus.js"
+import { PacketMaker } from "./packet-maker.js"
 import { Resampler } from "./resampler.js"
-import { frameSamples, SPEECH_RATE_HZ } from "./sound.js"
+import { slotSamples } from "./sound.js"
 
-const REPORT_FRAMES = 16
+const REPORT_SLOTS = 48
 
-/** What the encoder and the ports do with each frame. */
+/** What the encoder and the ports do with each slot. */
 class CodecLine {
   readonly #encoder: Encoder
   readonly #engine: MessagePort
   readonly #resampler: Resampler | null
+  readonly #maker: PacketMaker
   readonly #effort = new Effort()
-  #frames = 0
+  #slots = 0
   #failed = 0
 
   constructor(encoder: Encoder, engine: MessagePort, rateHz: number) {
     this.#encoder = encoder
     this.#engine = engine
-    this.#resampler = rateHz === SPEECH_RATE_HZ ? null : new Resampler(rateHz, SPEECH_RATE_HZ)
-    // Whole frames of silence leave it as it was, and its code ready: the first frame is not to come late.
-    for (let frame = 0; frame < WARM_UP_FRAMES; frame++) this.#resampler?.push(new Float32Array(frameSamples(rateHz)))
+    this.#resampler = rateHz === SAMPLE_RATE_HZ ? null : new Resampler(rateHz, SAMPLE_RATE_HZ)
+    this.#maker = new PacketMaker(encoder, (slot, packet) => this.#captured(slot, packet))
+    // Whole slots of silence leave it as it was, and its code ready: the first slot is not to come late.
+    for (let slot = 0; slot < 3 * WARM_UP_PACKETS; slot++) this.#resampler?.push(new Float32Array(slotSamples(rateHz)))
   }
 
   get delayMs(): number {
     return this.#encoder.lookaheadMs + (this.#resampler?.delayMs ?? 0)
   }
 
-  take({ frame, samples }: SampleFrame): void {
+  setProfile(name: ProfileName): void {
+    this.#maker.setProfile(PROFILES[name])
+  }
+
+  take({ slot, samples }: SampleSlot): void {
     const began = performance.now()
     try {
-      const speech = this.#resampler === null ? samples : this.#resampler.push(samples)
-      const packet = this.#encoder.encode(speech)
-      const message: CapturedPacket = { kind: "captured", frame, packet }
-      this.#engine.postMessage(message, [packet.buffer])
+      this.#maker.push(slot, this.#resampler === null ? samples : this.#resampler.push(samples))
     } catch {
-      // A frame lost here is a frame lost on the way: the far side conceals it, and the report says so.
+      // A packet lost here is a packet lost on the way: the far side conceals it, and the report says so.
       this.#failed++
     }
-    if (this.#effort.spent(performance.now() - began)) this.#encoder.setComplexity(this.#effort.complexity)
-    if (++this.#frames % REPORT_FRAMES === 0) this.#report()
+    if (this.#effort.spent(performance.now() - began, 1)) this.#encoder.setComplexity(this.#effort.complexity)
+    if (++this.#slots % REPORT_SLOTS === 0) this.#report()
+  }
+
+  #captured(slot: number, packet: Uint8Array): void {
+    const message: CapturedPacket = { kind: "captured", slot, packet }
+    this.#engine.postMessage(message, [packet.buffer])
   }
 
   #report(): void {
     const report: CodecReport = {
-      kind: "codec", frames: this.#frames, failed: this.#failed, complexity: this.#effort.complexity,
+      kind: "codec", slots: this.#slots, failed: this.#failed, complexity: this.#effort.complexity,
+      packetSlots: this.#maker.profile.slots,
     }
     postMessage(report)
   }
@@ -54,9 +65,10 @@ class CodecLine {
 
 async function start({ samples, engine, rateHz }: CodecStart): Promise<void> {
   const line = new CodecLine(await openEncoder(), engine, rateHz)
-  samples.onmessage = (event: MessageEvent<SampleFrame>) => line.take(event.data)
-  engine.onmessage = (event: MessageEvent<CaptureControl>) => {
-    if (event.data.kind === "mute") samples.postMessage(event.data)
+  samples.onmessage = (event: MessageEvent<SampleSlot>) => line.take(event.data)
+  engine.onmessage = ({ data }: MessageEvent<CaptureControl>) => {
+    if (data.kind === "mute") samples.postMessage(data)
+    else if (data.kind === "profile" && data.profile in PROFILES) line.setProfile(data.profile)
   }
   say({ kind: "ready", delayMs: line.delayMs })
 }

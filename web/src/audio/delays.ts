@@ -1,4 +1,4 @@
-/** Sliding window over frame delays: the network's floor and its tail, from arrival times alone. */
+/** Sliding windows over packet delays: the network's floor and its tail, from arrival times alone. */
 
 /** First index of `sorted` whose value is not below `value`. */
 function lowerBound(sorted: readonly number[], value: number): number {
@@ -93,5 +93,32 @@ export class SettledMinimum {
   /** The minimum, null while the window is not full. */
   settledMs(): number | null {
     return this.#recent.length === this.#size ? Math.min(...this.#recent) : null
+  }
+}
+
+/** The longest packet of the last `size` slots of sound; 1 slot while none is known. */
+export class LongestRecent {
+  readonly #size: number
+  readonly #recent: number[] = []
+  #sum = 0
+
+  constructor(size: number) {
+    this.#size = size
+  }
+
+  /** Adds the length of the newest packet, forgetting those that `size` slots no longer reach. */
+  add(slots: number): void {
+    this.#recent.push(slots)
+    this.#sum += slots
+    while (this.#sum - this.#recent[0]! >= this.#size) this.#sum -= this.#recent.shift()!
+  }
+
+  clear(): void {
+    this.#recent.length = this.#sum = 0
+  }
+
+  /** The length in slots. */
+  longest(): number {
+    return Math.max(1, ...this.#recent)
   }
 }

@@ -1,100 +1,122 @@
 /**
- * Jitter buffer: puts frames in order and decides, at each playout instant, what is heard.
+ * Jitter buffer: puts packets in order and decides, for each slot of playout, what is heard.
  *
- * Frame `seq` was sent at `seq * frameMs` on the sender's clock. Its due time here is
+ * A packet of `n` slots from slot `first` on is sent when its last slot has been spoken, at `(first + n) * 20` ms on the
+ * sender's clock. Slot `s` is due here at
  *
- *     due(seq) = floor + seq * frameMs + target
+ *     due(s) = floor + (s + span) * 20 ms + target
  *
- * where `floor` is the smallest (arrival - seq * frameMs) of the recent window and `target` is the 98.5 % quantile of
- * the delays above that floor plus a margin, bounded. The buffer never hands out a frame twice or out of order, holds
- * a bounded number of frames, and takes time as an argument: arrival and playout times are on one clock in ms.
+ * where `floor` is the smallest (arrival - sending time) of the recent window, `span` the longest packet of the last
+ * second, and `target` the 98.5 % quantile of the delays above that floor plus a margin, bounded. The buffer never hands
+ * out a slot twice or out of order, holds a bounded number of them, and takes time as an argument: arrival and playout
+ * times are on one clock in ms.
  *
- * The delay changes by whole frames: it grows when a frame is missing anyway (the buffer waits for it instead of
- * giving it up), and shrinks when a frame is surplus, which the player leaves out where it is quiet.
+ * The delay changes by whole slots: it grows when a slot is missing anyway (the buffer waits for it instead of giving it
+ * up), and shrinks when a slot is surplus, which the player leaves out where it is quiet.
+ *
+ * Order and number of arrivals say nothing: a packet counts when it comes first, a second one (another lane's, or a
+ * copy inside a later frame) changes nothing. A copy that is the first to bring its packet counts with the delay it has,
+ * or the buffer would never wait long enough for copies.
  *
  * The same algorithm runs in `ringthrough.audio.jitter`; `vectors/jitter` holds the two together.
  */
 
-import { DelayWindow, SettledMinimum } from "./delays.js"
-import { FRAME_MS } from "./sound.js"
+import { PACKET_SLOTS_MAX, SLOT_MS } from "../core/audio/profiles.js"
+import { SlotFates } from "../core/audio/report.js"
+import { DelayWindow, LongestRecent, SettledMinimum } from "./delays.js"
 
-/** Half of what counts exactly. A call of 60 ms frames reaches it in eight million years. */
-export const SEQ_MAX = 2 ** 52
+/** Half of what counts exactly. A call reaches it in three million years. */
+export const SLOT_MAX = 2 ** 52
 
-/** Delay over the target from which a quiet frame is left out: one frame, and slack so that jitter causes nothing. */
-export const SURPLUS_FRAMES = 1.5
+const SECOND_SLOTS = 1000 / SLOT_MS
 
-/** Delay over the target from which a frame is left out even if it is not quiet, once in so many frames. */
-export const URGENT_FRAMES = 4
+/** Delay over the target from which a quiet slot is left out: one slot, and slack so that jitter causes nothing. */
+export const SURPLUS_SLOTS = 1.5
+
+/** Delay over the target from which a slot is left out even if it is not quiet. */
+export const URGENT_SLOTS = 12
+
+/** So many slots are played between two that are left out though not quiet. */
+export const URGENT_EVERY_SLOTS = 4
 
 /** Delay over the largest target at which the buffer jumps. */
-export const CATCH_UP_FRAMES = 4
+export const CATCH_UP_SLOTS = 12
 
-/** Bounds of the playout delay. The defaults suit 60 ms frames over TLS. */
+/** Bounds of the playout delay. */
 export interface JitterConfig {
-  readonly frameMs: number
+  /** Or half of the longest packet and 10 ms, where that is more: 20, 40 and 70 ms for 20, 60 and 120. */
   readonly targetMsMin: number
   readonly targetMsMax: number
   readonly quantile: number
   readonly marginMs: number
-  readonly windowFrames: number
-  readonly framesMax: number
-  /** Nothing but late frames for so long means that the path got slower for good: start over. */
+  readonly windowSlots: number
+  readonly slotsMax: number
+  /** Nothing but late packets for so long means that the path got slower for good: start over. */
   readonly lateRunMsMax: number
 }
 
 export const DEFAULT_CONFIG: JitterConfig = {
-  frameMs: FRAME_MS,
-  targetMsMin: 60,
+  targetMsMin: 20,
   targetMsMax: 600,
   quantile: 0.985,
   marginMs: 10,
-  windowFrames: 256,
-  framesMax: 64,
+  windowSlots: 768,
+  slotsMax: 192,
   lateRunMsMax: 500,
+}
+
+/** `slots` slots of coded sound from slot `first` on. */
+export interface Packet {
+  readonly first: number
+  readonly slots: number
+  readonly data: Uint8Array
 }
 
 /**
  * What is heard next.
  *
- * `frame`: play this packet. `surplus`: the delay is longer than needed; leave the frame out if it is quiet, call
- * `skip`, and pop again. `urgent`: leave it out even if it is not quiet.
- * `conceal`: nothing to play, invent a frame. `run` counts concealed frames in a row, from 1; `held` means that the
- * buffer still waits for `seq`, so the delay grows by a frame.
+ * `play`: play `slot`, which lies in `packet`. `surplus`: the delay is longer than needed; leave the slot out if it is
+ * quiet, call `skip`, and pop again. `urgent`: leave it out even if it is not quiet.
+ * `conceal`: nothing to play, invent a slot. `run` counts concealed slots in a row, from 1; `held` means that the
+ * buffer still waits for `slot`, so the delay grows by a slot.
  * `wait`: not started (again) yet, play silence. `waitMs` is how long at least, null while nothing has arrived.
  */
 export type Decision =
-  | { readonly kind: "frame"; readonly seq: number; readonly packet: Uint8Array; readonly surplus: boolean; readonly urgent: boolean }
-  | { readonly kind: "conceal"; readonly seq: number; readonly run: number; readonly held: boolean }
+  | { readonly kind: "play"; readonly slot: number; readonly packet: Packet; readonly surplus: boolean; readonly urgent: boolean }
+  | { readonly kind: "conceal"; readonly slot: number; readonly run: number; readonly held: boolean }
   | { readonly kind: "wait"; readonly waitMs: number | null }
 
-/** Counters since the start, in frames, and the present delays. */
+/** Counters since the start, in slots, and the present delays. */
 export interface JitterStats {
+  /** Brought by packets themselves, copies inside later frames not counted. */
   received: number
+  /** Brought by such copies first, and in time. */
+  repaired: number
   played: number
   concealed: number
   late: number
   duplicate: number
   /** Left out by the player to shorten the delay. */
   skipped: number
-  /** Thrown away unplayed: stale at the start, after a stall of the player, or after a jump of `seq`. */
+  /** Thrown away unplayed: stale at the start, after a stall of the player, or after a jump of the numbering. */
   discarded: number
-  /** Concealed frames that lengthened the delay (counted in `concealed` too). */
+  /** Concealed slots that lengthened the delay (counted in `concealed` too): nothing was lost in them. */
   grown: number
   restarts: number
+  longestConcealed: number
   targetMs: number
-  /** Playout time minus the earliest time at which the frame could have been here, for the last frame played. */
+  /** Playout time minus the earliest time at which the slot could have been here, for the last slot played. */
   delayMs: number
 }
 
 function checked(config: JitterConfig): JitterConfig {
-  const { frameMs, targetMsMin, targetMsMax, quantile, framesMax, windowFrames } = config
-  if (!(frameMs >= 1 && targetMsMin > 0 && targetMsMin <= targetMsMax)) {
-    throw new RangeError("frame and target durations must be positive and ordered")
-  }
+  const { targetMsMin, targetMsMax, quantile, slotsMax, windowSlots } = config
+  if (!(targetMsMin > 0 && targetMsMin <= targetMsMax)) throw new RangeError("target durations must be positive and ordered")
   if (!(quantile > 0 && quantile <= 1)) throw new RangeError("quantile is a share, above 0 up to 1")
-  if (!(framesMax * frameMs >= targetMsMax + 4 * frameMs)) throw new RangeError("framesMax cannot hold targetMsMax of sound")
-  if (!(windowFrames >= 1)) throw new RangeError("the window holds at least one frame")
+  if (!(slotsMax * SLOT_MS >= targetMsMax + (CATCH_UP_SLOTS + PACKET_SLOTS_MAX) * SLOT_MS)) {
+    throw new RangeError("slotsMax cannot hold targetMsMax of sound")
+  }
+  if (!(windowSlots >= 1)) throw new RangeError("the window holds at least one slot")
   return config
 }
 
@@ -104,33 +126,42 @@ function wholeTimes(value: number, divisor: number): number {
   return Math.round((value - (rest < 0 ? rest + divisor : rest)) / divisor)
 }
 
+interface Held {
+  readonly packet: Packet
+  /** Whether the packet itself came, as opposed to a copy inside a later frame. */
+  own: boolean
+}
+
 /** One direction of one call. No method throws on what the network did. */
 export class JitterBuffer {
   readonly config: JitterConfig
   /** Live counters; copy them to keep them. */
   readonly stats: JitterStats
-  readonly #frames = new Map<number, Uint8Array>()
-  /** No frame below is ever played; once started, the frame that is due next. */
-  #nextSeq = 0
+  readonly #held = new Map<number, Held>()
+  /** No slot below is ever played; once started, the slot that is due next. */
+  #next = 0
   /** Times count from here: large numbers times a duration would not fit a float's precision. */
-  #baseSeq: number | null = null
-  /** Recent frames below `#nextSeq` that did arrive, to tell a second copy from a late frame. */
+  #base: number | null = null
+  /** Recent slots below `#next` that did arrive, to tell a second copy from a late packet. */
   readonly #done = new Set<number>()
   readonly #delays: DelayWindow
-  /** Playout less sending time of the last second's frames, across the two clocks, as in `#delays`. */
-  readonly #ages: SettledMinimum
+  /** Playout less start of the last second's slots, across the two clocks, as in `#delays`. */
+  readonly #ages = new SettledMinimum(SECOND_SLOTS)
+  readonly #lengths = new LongestRecent(SECOND_SLOTS)
+  readonly #fates = new SlotFates()
   #started = false
   #concealRun = 0
+  /** Slots directly below `#next` that were concealed and not waited for. */
+  #givenUp = 0
   #lateSinceMs: number | null = null
   #playsSinceSkip = 0
 
   constructor(config: Partial<JitterConfig> = {}) {
     this.config = checked({ ...DEFAULT_CONFIG, ...config })
-    this.#delays = new DelayWindow(this.config.windowFrames)
-    this.#ages = new SettledMinimum(Math.max(1, Math.floor(1000 / this.config.frameMs)))
+    this.#delays = new DelayWindow(this.config.windowSlots)
     this.stats = {
-      received: 0, played: 0, concealed: 0, late: 0, duplicate: 0, skipped: 0, discarded: 0, grown: 0, restarts: 0,
-      targetMs: this.config.targetMsMin, delayMs: 0,
+      received: 0, repaired: 0, played: 0, concealed: 0, late: 0, duplicate: 0, skipped: 0, discarded: 0, grown: 0,
+      restarts: 0, longestConcealed: 0, targetMs: this.config.targetMsMin, delayMs: 0,
     }
   }
 
@@ -139,109 +170,171 @@ export class JitterBuffer {
     return this.#started
   }
 
-  /** Frames that wait to be played; never more than `config.framesMax`. */
-  get framesHeld(): number {
-    return this.#frames.size
+  /** Slots that wait to be played; never more than `config.slotsMax`. */
+  get slotsHeld(): number {
+    return this.#held.size
+  }
+
+  /** Shares of the last second played that their own packets did not bring, or brought too late. */
+  percent(): { readonly lost: number; readonly late: number } {
+    return this.#fates.percent()
   }
 
   // -- arrivals ----------------------------------------------------------------------------------------------------
 
-  /** Takes a frame that arrived at `nowMs`. False for a duplicate, a late frame, or no number of a frame. */
-  push(seq: number, packet: Uint8Array, nowMs: number): boolean {
-    if (!Number.isInteger(seq) || seq < 0 || seq > SEQ_MAX) return false
-    this.stats.received++
-    if (this.#frames.has(seq) || this.#done.has(seq)) {
-      this.stats.duplicate++
-      return false
+  /**
+   * Takes a packet that arrived at `nowMs`; returns whether any of it can still be played.
+   *
+   * `repeated`: a copy inside a later frame. False for a duplicate, a late packet, or no number of a slot.
+   */
+  push(packet: Packet, nowMs: number, repeated = false): boolean {
+    const { first, slots } = packet
+    const end = first + slots
+    if (!(Number.isInteger(first) && Number.isInteger(slots))) return false
+    if (first < 0 || end - 1 > SLOT_MAX || slots < 1 || slots > PACKET_SLOTS_MAX) return false
+    if (!repeated) {
+      this.stats.received += slots
+      this.#ownCame(first, end)
     }
-    this.#baseSeq ??= seq
-    const newest = this.#newest() ?? (this.#started ? this.#nextSeq : seq)
-    const { framesMax } = this.config
-    if (seq < Math.max(this.#nextSeq, newest - framesMax + 1)) {
-      this.#countLate(seq, nowMs)
-      return false
+    const fresh: number[] = []
+    for (let slot = first; slot < end; slot++) if (!this.#held.has(slot) && !this.#done.has(slot)) fresh.push(slot)
+    if (!repeated) this.stats.duplicate += slots - fresh.length
+    // Copies of what was sent before the first packet that came would only teach a delay that nobody needs.
+    if (fresh.length === 0 || (repeated && (this.#base === null || first < this.#base))) return false
+    this.#base ??= first
+    const newest = this.#newest() ?? (this.#started ? this.#next : first)
+    const { slotsMax } = this.config
+    if (end > newest + slotsMax) this.#jumpAhead(first)
+    this.#observe(packet, nowMs, repeated)
+    this.#discardBelow(end - slotsMax)
+    this.#waitAfterAll(fresh[0]!, nowMs)
+    return this.#store(packet, fresh, Math.max(this.#next, newest - slotsMax + 1), nowMs, repeated)
+  }
+
+  #store(packet: Packet, fresh: readonly number[], bound: number, nowMs: number, repeated: boolean): boolean {
+    let inTime = 0
+    for (const slot of fresh) {
+      if (slot < bound) {
+        this.#remember(slot)
+      } else {
+        this.#held.set(slot, { packet, own: !repeated })
+        inTime++
+      }
     }
-    if (seq >= newest + framesMax) this.#jumpAhead(seq)
-    this.#discardBelow(seq - framesMax + 1)
-    this.#lateSinceMs = null
-    this.#observe(nowMs - this.#sentMs(seq))
-    this.#frames.set(seq, packet)
-    return true
+    if (repeated) {
+      this.stats.repaired += inTime
+    } else {
+      this.stats.late += fresh.length - inTime
+      if (this.#isLateRun(inTime > 0, nowMs)) {
+        this.#refill()
+        this.#observe(packet, nowMs, repeated)
+      }
+    }
+    return inTime > 0
+  }
+
+  #ownCame(first: number, end: number): void {
+    for (let slot = first; slot < end; slot++) {
+      this.#fates.came(slot)
+      const held = this.#held.get(slot)
+      if (held !== undefined) held.own = true
+    }
   }
 
   #newest(): number | null {
     let newest: number | null = null
-    for (const held of this.#frames.keys()) if (newest === null || held > newest) newest = held
+    for (const held of this.#held.keys()) if (newest === null || held > newest) newest = held
     return newest
   }
 
   #oldest(): number | null {
     let oldest: number | null = null
-    for (const held of this.#frames.keys()) if (oldest === null || held < oldest) oldest = held
+    for (const held of this.#held.keys()) if (oldest === null || held < oldest) oldest = held
     return oldest
   }
 
-  #observe(delayMs: number): void {
+  #observe({ first, slots }: Packet, nowMs: number, repeated: boolean): void {
     const { quantile, marginMs, targetMsMin, targetMsMax } = this.config
-    this.#delays.add(delayMs)
+    const delayMs = nowMs - this.#startMs(first + slots)
+    // A packet that no permitted target could have saved says nothing about where to set the target.
+    const isLate = first < this.#next && this.#delays.length > 0
+    if (isLate && delayMs - this.#delays.floorMs() > targetMsMax) return
+    for (let slot = 0; slot < slots; slot++) this.#delays.add(delayMs)
+    if (!repeated) this.#lengths.add(slots)
     const wanted = this.#delays.aboveFloorMs(quantile) + marginMs
-    this.stats.targetMs = Math.min(Math.max(wanted, targetMsMin), targetMsMax)
+    const least = Math.max(targetMsMin, ((this.#lengths.longest() + 1) * SLOT_MS) / 2)
+    this.stats.targetMs = Math.min(Math.max(wanted, least), targetMsMax)
   }
 
-  /** Nominal sending time, on a clock that starts with the first frame. */
-  #sentMs(seq: number): number {
-    return (seq - (this.#baseSeq ?? 0)) * this.config.frameMs
+  /** When `slot` began to be spoken, on a clock that starts with the first packet. */
+  #startMs(slot: number): number {
+    return (slot - (this.#base ?? 0)) * SLOT_MS
   }
 
-  #countLate(seq: number, nowMs: number): void {
-    const delayMs = nowMs - this.#sentMs(seq)
-    this.stats.late++
-    this.#remember(seq)
+  /** Slots just given up are here now, and the delay has to grow: what was concealed for them is the growth. */
+  #waitAfterAll(first: number, nowMs: number): void {
+    const missed = this.#next - first
+    if (missed <= 0 || missed > this.#givenUp || this.#delayMs(first, nowMs) > this.stats.targetMs) return
+    this.#next = first
+    this.#givenUp = 0
+    this.stats.grown += missed
+    this.#ages.shift(missed * SLOT_MS)
+  }
+
+  #isLateRun(inTime: boolean, nowMs: number): boolean {
+    if (inTime) {
+      this.#lateSinceMs = null
+      return false
+    }
     this.#lateSinceMs ??= nowMs
-    if (this.#started && nowMs - this.#lateSinceMs >= this.config.lateRunMsMax) this.#refill()
-    // A frame that no permitted target could have saved says nothing about where to set the target.
-    if (this.#delays.length === 0 || delayMs - this.#delays.floorMs() <= this.config.targetMsMax) this.#observe(delayMs)
+    return this.#started && nowMs - this.#lateSinceMs >= this.config.lateRunMsMax
   }
 
-  #remember(seq: number): void {
-    this.#done.add(seq)
-    if (this.#done.size > 4 * this.config.framesMax) this.#done.delete(this.#done.values().next().value!)
+  #remember(slot: number): void {
+    this.#done.add(slot)
+    if (this.#done.size > 4 * this.config.slotsMax) this.#done.delete(this.#done.values().next().value!)
   }
 
-  /** The sender's numbering moved further than the buffer spans: start over from `seq`. */
-  #jumpAhead(seq: number): void {
-    this.#discardBelow(seq)
-    this.#nextSeq = seq
-    this.#baseSeq = seq
+  /** The sender's numbering moved further than the buffer spans: start over from `slot`. */
+  #jumpAhead(slot: number): void {
+    this.#discardBelow(slot)
+    this.#next = slot
+    this.#base = slot
     this.#refill()
   }
 
-  /** Goes back to filling, with a new idea of the path. What was played stays behind `#nextSeq`. */
+  /** Goes back to filling, with a new idea of the path. What was played stays behind `#next`. */
   #refill(): void {
     this.#delays.clear()
     this.#ages.clear()
+    this.#lengths.clear()
+    this.#givenUp = 0
     this.#lateSinceMs = null
     this.stats.restarts += Number(this.#started)
     this.#started = false
     this.stats.targetMs = this.config.targetMsMin
   }
 
-  #discardBelow(seq: number): void {
-    for (const held of this.#frames.keys()) {
-      if (held >= seq) continue
-      this.#frames.delete(held)
-      this.#remember(held)
+  #discardBelow(slot: number): void {
+    for (const [stale, { own }] of this.#held) {
+      if (stale >= slot) continue
+      this.#held.delete(stale)
+      this.#fates.due(stale, own)
+      this.#remember(stale)
       this.stats.discarded++
-      this.#nextSeq = Math.max(this.#nextSeq, held + 1)
+      this.#next = Math.max(this.#next, stale + 1)
     }
-    if (this.#started) this.#nextSeq = Math.max(this.#nextSeq, seq)
+    if (this.#started && slot > this.#next) {
+      this.#next = slot
+      this.#givenUp = 0
+    }
   }
 
   // -- playout -----------------------------------------------------------------------------------------------------
 
   /**
-   * Decides what is heard in the frame that starts at `nowMs`. Call once per frame of output; `nowMs` is the instant
-   * of the audio clock at which the frame plays, so a stall of the program alone costs nothing.
+   * Decides what is heard in the slot that starts at `nowMs`. Call once per slot of output; `nowMs` is the instant
+   * of the audio clock at which the slot plays, so a stall of the program alone costs nothing.
    */
   pop(nowMs: number): Decision {
     if (!this.#started) {
@@ -249,22 +342,23 @@ export class JitterBuffer {
       if (waitMs === null || waitMs > 0) return { kind: "wait", waitMs }
     }
     this.#catchUp(nowMs)
-    const seq = this.#nextSeq
-    const delayMs = this.#delayMs(seq, nowMs)
-    const packet = this.#frames.get(seq)
-    if (packet === undefined) return this.#conceal(seq, delayMs)
-    this.#frames.delete(seq)
-    this.#nextSeq = seq + 1
-    this.#remember(seq)
-    this.#concealRun = 0
+    const slot = this.#next
+    const delayMs = this.#delayMs(slot, nowMs)
+    const held = this.#held.get(slot)
+    if (held === undefined) return this.#conceal(slot, delayMs)
+    this.#held.delete(slot)
+    this.#next = slot + 1
+    this.#fates.due(slot, held.own)
+    this.#remember(slot)
+    this.#concealRun = this.#givenUp = 0
     this.#playsSinceSkip++
     this.stats.played++
     this.stats.delayMs = delayMs
-    this.#ages.add(nowMs - this.#sentMs(seq))
-    return this.#judgeSurplus(seq, packet)
+    this.#ages.add(nowMs - this.#startMs(slot))
+    return this.#judgeSurplus(slot, held.packet)
   }
 
-  /** The ms until `pop` may hand out the first frame: 0 when playout runs, null without frames. */
+  /** The ms until `pop` may hand out the first slot: 0 when playout runs, null without packets. */
   waitMs(nowMs: number): number | null {
     if (this.#started) return 0
     const first = this.#oldest()
@@ -272,67 +366,69 @@ export class JitterBuffer {
     return Math.max(0, this.stats.targetMs - this.#delayMs(first, nowMs))
   }
 
-  /** Tells that the frame just popped was left out; the caller pops again for the same instant. */
+  /** Tells that the slot just popped was left out; the caller pops again for the same instant. */
   skip(): void {
     this.stats.played--
     this.stats.skipped++
     this.#playsSinceSkip = 0
-    this.#ages.shift(-this.config.frameMs)
+    this.#ages.shift(-SLOT_MS)
   }
 
-  #delayMs(seq: number, nowMs: number): number {
-    return nowMs - this.#delays.floorMs() - this.#sentMs(seq)
+  #delayMs(slot: number, nowMs: number): number {
+    return nowMs - this.#delays.floorMs() - this.#startMs(slot + this.#lengths.longest())
   }
 
-  /** Starts when the first frame is due; returns the ms until then, 0 when started, null without frames. */
+  /** Starts when the first slot is due; returns the ms until then, 0 when started, null without packets. */
   #start(nowMs: number): number | null {
     const first = this.#oldest()
     if (first === null) return null
     const earlyMs = this.stats.targetMs - this.#delayMs(first, nowMs)
     if (earlyMs > 0) return earlyMs
-    // Frames that waited for the player longer than the target would only be delay.
-    const excess = wholeTimes(-earlyMs, this.config.frameMs)
+    // Slots that waited for the player longer than the target would only be delay.
+    const excess = wholeTimes(-earlyMs, SLOT_MS)
     this.#discardBelow(Math.min(first + excess, this.#newest()!))
-    this.#nextSeq = this.#oldest()!
+    this.#next = this.#oldest()!
     this.#started = true
     return 0
   }
 
-  /** Bounds the delay: after a long stall of the player, jumps to the frame that is due now. */
+  /** Bounds the delay: after a long stall of the player, jumps to the slot that is due now. */
   #catchUp(nowMs: number): void {
-    const { frameMs, targetMsMax } = this.config
-    const delayMs = this.#delayMs(this.#nextSeq, nowMs)
-    if (delayMs <= targetMsMax + CATCH_UP_FRAMES * frameMs) return
-    const behind = wholeTimes(delayMs - this.stats.targetMs, frameMs)
-    this.#discardBelow(this.#nextSeq + behind)
+    const delayMs = this.#delayMs(this.#next, nowMs)
+    if (delayMs <= this.config.targetMsMax + CATCH_UP_SLOTS * SLOT_MS) return
+    const behind = wholeTimes(delayMs - this.stats.targetMs, SLOT_MS)
+    this.#discardBelow(this.#next + behind)
     this.#ages.clear()
   }
 
-  #conceal(seq: number, delayMs: number): Decision {
+  #conceal(slot: number, delayMs: number): Decision {
     this.#concealRun++
     this.stats.concealed++
+    this.stats.longestConcealed = Math.max(this.stats.longestConcealed, this.#concealRun)
     const held = delayMs < this.stats.targetMs
     if (held) {
       this.stats.grown++
-      this.#ages.shift(this.config.frameMs)
+      this.#ages.shift(SLOT_MS)
     } else {
-      this.#nextSeq = seq + 1
+      this.#next = slot + 1
+      this.#givenUp++
+      this.#fates.due(slot, false)
     }
-    return { kind: "conceal", seq, run: this.#concealRun, held }
+    return { kind: "conceal", slot, run: this.#concealRun, held }
   }
 
   /** How far the delay of the last second lies above what is needed; null where it is not known, or nothing follows. */
   overMs(): number | null {
     const settledMs = this.#ages.settledMs()
-    if (settledMs === null || !this.#frames.has(this.#nextSeq)) return null
-    return settledMs - this.#delays.floorMs() - this.stats.targetMs
+    if (settledMs === null || !this.#held.has(this.#next)) return null
+    return settledMs - (this.#delays.floorMs() + this.#lengths.longest() * SLOT_MS + this.stats.targetMs)
   }
 
-  #judgeSurplus(seq: number, packet: Uint8Array): Decision {
+  #judgeSurplus(slot: number, packet: Packet): Decision {
     const overMs = this.overMs()
-    if (overMs === null) return { kind: "frame", seq, packet, surplus: false, urgent: false }
-    const surplus = overMs >= SURPLUS_FRAMES * this.config.frameMs
-    const urgent = overMs >= URGENT_FRAMES * this.config.frameMs && this.#playsSinceSkip > URGENT_FRAMES
-    return { kind: "frame", seq, packet, surplus, urgent }
+    if (overMs === null) return { kind: "play", slot, packet, surplus: false, urgent: false }
+    const surplus = overMs >= SURPLUS_SLOTS * SLOT_MS
+    const urgent = overMs >= URGENT_SLOTS * SLOT_MS && this.#playsSinceSkip > URGENT_EVERY_SLOTS
+    return { kind: "play", slot, packet, surplus, urgent }
   }
 }

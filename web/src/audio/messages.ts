@@ -14,10 +14,10 @@ export interface WorkletStart {
   readonly port: MessagePort
 }
 
-/** Capture worklet to codec worker: one frame at the context's rate, transferred. */
-export interface SampleFrame {
+/** Capture worklet to codec worker: one slot at the context's rate, transferred. */
+export interface SampleSlot {
   readonly kind: "samples"
-  readonly frame: number
+  readonly slot: number
   readonly samples: Float32Array
 }
 
@@ -26,7 +26,7 @@ export type Readiness =
   | { readonly kind: "ready"; readonly delayMs: number }
   | { readonly kind: "failed"; readonly message: string }
 
-/** A worklet to the page, with every frame: what a meter shows, 0 to 1. */
+/** A worklet to the page, every `LEVEL_SLOTS` slots: what a meter shows, 0 to 1. */
 export interface Level {
   readonly kind: "level"
   readonly level: number
@@ -35,10 +35,14 @@ export interface Level {
 /** Codec worker to the page, about once a second. */
 export interface CodecReport {
   readonly kind: "codec"
-  readonly frames: number
+  readonly slots: number
+  /** Packets. */
   readonly failed: number
   readonly complexity: number
+  readonly packetSlots: number
 }
+
+export const LEVEL_SLOTS = 3
 
 /** Names of the worklets' processors. */
 export const CAPTURE_PROCESSOR = "ringthrough-capture"

@@ -1,92 +1,88 @@
-/** Opus (RFC 6716) for calls, on libopus in WebAssembly. Mono; one packet for each frame. */
+/** Opus (RFC 6716) for calls, on libopus in WebAssembly. Mono; one packet for one or more slots. */
 
 import { Application, Bandwidth, createDecoder, createEncoder, Signal } from "libopus-wasm"
-import { FRAME_MS, SPEECH_RATE_HZ, frameSamples } from "./sound.js"
+import { PROFILES, SAMPLE_RATE_HZ, SLOT_MS, SLOT_SAMPLES } from "../core/audio/profiles.js"
 
-/** What the encoder is told; the same as in `ringthrough.audio.opus`: the bitrate fills the padded frame. */
-export const CALL_PROFILE = {
-  bitrateBps: 16_000,
-  /** From the best that the machine may keep up with, downwards. */
-  complexities: [9, 5, 2],
-  /** The longest packet that always fits into a sealed voice frame. libopus spends less on the frame that would pass it. */
-  packetBytesMax: 133,
-} as const
+/** What the encoder may be told of its effort, from the best that the machine may keep up with, downwards. */
+const COMPLEXITIES = [9, 5, 2] as const
 
-/** No packet of up to 60 ms is longer (RFC 6716 section 3.2: 1275 bytes for each 20 ms, and their lengths). */
-const PACKET_BYTES_MAX = 1275 * 3 + 7
+/** No packet is longer (RFC 6716 section 3.2: 1275 bytes for each 20 ms, and their lengths). */
+const PACKET_BYTES_MAX = 1275 * 6 + 7
 
 /** Share of real time that encoding may take before it is made simpler. */
 const BUSY_SHARE = 0.25
 
-/** Frames over which the time of encoding is averaged. */
-const BUSY_FRAMES = 16
+/** Slots over which the time of encoding is averaged. */
+const BUSY_SLOTS = 48
 
 /** Steps down the complexities when encoding takes too long. Pure: the times are arguments. */
 export class Effort {
   #step = 0
-  #frames = 0
+  #slots = 0
   #spentMs = 0
 
   get complexity(): number {
-    return CALL_PROFILE.complexities[this.#step]!
+    return COMPLEXITIES[this.#step]!
   }
 
-  /** Counts one frame that took `ms`; true when the complexity changed. */
-  spent(ms: number): boolean {
+  /** Counts a packet of so many slots that took `ms`; true when the complexity changed. */
+  spent(ms: number, slots: number): boolean {
     this.#spentMs += ms
-    this.#frames++
-    if (this.#frames < BUSY_FRAMES) return false
-    const busy = this.#spentMs > BUSY_SHARE * FRAME_MS * this.#frames
-    this.#spentMs = this.#frames = 0
-    if (!busy || this.#step + 1 >= CALL_PROFILE.complexities.length) return false
+    this.#slots += slots
+    if (this.#slots < BUSY_SLOTS) return false
+    const busy = this.#spentMs > BUSY_SHARE * SLOT_MS * this.#slots
+    this.#spentMs = this.#slots = 0
+    if (!busy || this.#step + 1 >= COMPLEXITIES.length) return false
     this.#step++
     return true
   }
 }
 
-/** One direction's encoder; keeps prediction state, so it is fed in order. */
+/** One direction's encoder; keeps prediction state, so it is fed in order. Length and rate may change with each packet. */
 export interface Encoder {
-  /** The packet for exactly one frame at `SPEECH_RATE_HZ`. */
-  encode(sound: Float32Array): Uint8Array
+  /** One packet of at most `bytesMax` for all of `sound`: one to three slots at `SAMPLE_RATE_HZ`. */
+  encode(sound: Float32Array, bytesMax: number): Uint8Array
+  /** From the next packet on. */
+  setBitrate(bitrateBps: number): void
   setComplexity(complexity: number): void
   /** Delay the codec adds. */
   readonly lookaheadMs: number
   free(): void
 }
 
-/** Frames that run the codec's code before it is needed: the first, slow ones would set the call's delay. */
-export const WARM_UP_FRAMES = 8
+/** Packets that run the codec's code before it is needed: the first, slow ones would set the call's delay. */
+export const WARM_UP_PACKETS = 8
 
 export async function openEncoder(): Promise<Encoder> {
+  const { slots, packetBytesMax } = PROFILES.ordinary
   const trial = await createCallEncoder()
-  const noise = new Float32Array(frameSamples(SPEECH_RATE_HZ))
+  const noise = new Float32Array(slots * SLOT_SAMPLES)
   for (let index = 0; index < noise.length; index++) noise[index] = Math.sin(index * index) / 4
-  for (let frame = 0; frame < WARM_UP_FRAMES; frame++) trial.encode(noise)
+  for (let packet = 0; packet < WARM_UP_PACKETS; packet++) trial.encode(noise, packetBytesMax)
   trial.free()
   return createCallEncoder()
 }
 
 async function createCallEncoder(): Promise<Encoder> {
   const encoder = await createEncoder({
-    sampleRate: SPEECH_RATE_HZ,
+    sampleRate: SAMPLE_RATE_HZ,
     channels: 1,
     application: Application.Voip,
     signal: Signal.Voice,
     maxBandwidth: Bandwidth.Wideband,
-    bitrate: CALL_PROFILE.bitrateBps,
-    complexity: CALL_PROFILE.complexities[0],
-    frameSize: frameSamples(SPEECH_RATE_HZ),
+    bitrate: PROFILES.ordinary.bitrateBps,
+    complexity: COMPLEXITIES[0],
     vbr: true,
     vbrConstraint: false,
     fec: false,
     dtx: false,
     packetLossPercent: 0,
   })
-  const options = { maxPacketBytes: CALL_PROFILE.packetBytesMax }
   return {
-    encode: (sound) => encoder.encodeFloat(sound, options),
+    encode: (sound, bytesMax) => encoder.encodeFloat(sound, { frameSize: sound.length, maxPacketBytes: bytesMax }),
+    setBitrate: (bitrateBps) => encoder.setBitrate(bitrateBps),
     setComplexity: (complexity) => encoder.setComplexity(complexity),
-    lookaheadMs: (encoder.getLookahead() / SPEECH_RATE_HZ) * 1000,
+    lookaheadMs: (encoder.getLookahead() / SAMPLE_RATE_HZ) * 1000,
     free: () => encoder.free(),
   }
 }
@@ -95,7 +91,7 @@ async function createCallEncoder(): Promise<Encoder> {
 export interface Decoder {
   /** The sound in `packet`, at most 120 ms. Throws on a corrupt packet. */
   decode(packet: Uint8Array): Float32Array
-  /** An invented continuation for a lost frame; `samples` is a multiple of 2.5 ms and at most 120 ms. */
+  /** An invented continuation for lost sound; `samples` is a multiple of 2.5 ms and at most 120 ms. */
   conceal(samples: number): Float32Array
 }
 

@@ -1,8 +1,9 @@
 /** Audio worklet: the peer's packets through jitter buffer and decoder into sound, on the audio clock. */
 
-import type { ArrivedPacket, PlayoutReport } from "../worker/audio-ports.js"
+import { SLOT_MS } from "../core/audio/profiles.js"
+import type { ArrivedPacket, PlayoutReport, ReceiverState } from "../worker/audio-ports.js"
 import { AudioClock } from "./clock.js"
-import { type Level, PLAYOUT_PROCESSOR, type Readiness, type WorkletStart } from "./messages.js"
+import { type Level, LEVEL_SLOTS, PLAYOUT_PROCESSOR, type Readiness, type WorkletStart } from "./messages.js"
 import { openDecoder } from "./opus.js"
 import { Playout } from "./playout.js"
 import { Resampler } from "./resampler.js"
@@ -10,8 +11,8 @@ import { OPUS_RATES_HZ, rms } from "./sound.js"
 
 const REPORT_MS = 1000
 
-/** The smallest playout delay, just under a frame. The buffer raises it where the network asks for more. */
-const TARGET_MS_MIN = 50
+/** How often the engine learns what the next frames report to the sender. */
+const RECEIVER_SLOTS = 12
 
 const CODEC_RATE_HZ = OPUS_RATES_HZ.includes(sampleRate) ? sampleRate : 48_000
 
@@ -31,7 +32,7 @@ class PlayoutProcessor extends AudioWorkletProcessor {
     this.port.onmessage = (event: MessageEvent<WorkletStart>) => this.#connect(event.data.port)
     openDecoder(CODEC_RATE_HZ).then(
       (decoder) => {
-        this.#playout = new Playout(decoder, CODEC_RATE_HZ, { targetMsMin: TARGET_MS_MIN })
+        this.#playout = new Playout(decoder, CODEC_RATE_HZ)
         this.#say({ kind: "ready", delayMs: this.#resampler?.delayMs ?? 0 })
       },
       (error: unknown) => this.#say({ kind: "failed", message: String(error) }),
@@ -44,9 +45,9 @@ class PlayoutProcessor extends AudioWorkletProcessor {
 
   #connect(engine: MessagePort): void {
     engine.onmessage = (event: MessageEvent<ArrivedPacket>) => {
-      const { kind, frame, packet } = event.data
+      const { kind, slot, packet, repeated } = event.data
       if (kind !== "arrived" || !(packet instanceof Uint8Array)) return
-      this.#playout?.push(frame, packet, this.#clock.at(Date.now()))
+      this.#playout?.push(slot, packet, this.#clock.at(Date.now()), repeated === true)
     }
     this.#engine = engine
   }
@@ -63,7 +64,7 @@ class PlayoutProcessor extends AudioWorkletProcessor {
     return true
   }
 
-  /** Fills `output`; a frame ends where it ends, also in the middle of the block. */
+  /** Fills `output`; a slot ends where it ends, also in the middle of the block. */
   #fill(playout: Playout, output: Float32Array, nowMs: number): void {
     let written = 0
     while (written < output.length) {
@@ -83,7 +84,15 @@ class PlayoutProcessor extends AudioWorkletProcessor {
     const sound = playout.pull(atMs)
     this.#sound = this.#resampler === null ? sound : this.#resampler.push(sound)
     this.#read = 0
-    this.#say({ kind: "level", level: rms(sound) })
+    if (playout.stats.pulled % LEVEL_SLOTS === 0) this.#say({ kind: "level", level: rms(sound) })
+    if (playout.stats.pulled % RECEIVER_SLOTS === 0) this.#tellSender(playout)
+  }
+
+  #tellSender({ jitter }: Playout): void {
+    const { lost, late } = jitter.percent()
+    const targetMs = jitter.stats.received > 0 ? jitter.stats.targetMs : 0
+    const state: ReceiverState = { kind: "receiver", lostPercent: lost, latePercent: late, targetMs }
+    this.#engine?.postMessage(state)
   }
 
   #report(playout: Playout, nowMs: number): void {
@@ -94,9 +103,11 @@ class PlayoutProcessor extends AudioWorkletProcessor {
     this.#reportedMs = nowMs
     const report: PlayoutReport = {
       kind: "report",
-      playedFrames: stats.played - playout.stats.corrupt,
-      concealedFrames: stats.concealed + playout.stats.corrupt,
-      lateFrames: stats.late,
+      playedSlots: playout.played,
+      concealedSlots: playout.concealed,
+      lateSlots: stats.late,
+      lostShare: playout.lostShare,
+      longestConcealedMs: stats.longestConcealed * SLOT_MS,
       delayMs: stats.delayMs,
       firstSoundMs: this.#firstSoundMs,
     }

@@ -1,117 +1,174 @@
-/** Playout of one direction: packets in as they arrive, exactly one frame of sound out at each pull. */
+/** Playout of one direction: packets in as they arrive, exactly one slot of sound out at each pull. */
 
-import { JitterBuffer, type JitterConfig } from "./jitter.js"
+import { packetSlots } from "../core/audio/toc.js"
+import { JitterBuffer, type JitterConfig, type Packet } from "./jitter.js"
 import type { Decoder } from "./opus.js"
-import { FRAME_MS, frameSamples, rms } from "./sound.js"
+import { rms, slotSamples } from "./sound.js"
 
-/** Invented sound lasts so many frames; the next one fades to nothing, for a voice that goes on is a lie. */
-export const CONCEALED_FRAMES_MAX = 3
+/** Invented sound lasts so many slots; then it fades to nothing, for a voice that goes on is a lie. */
+export const CONCEALED_SLOTS_MAX = 9
+export const FADE_SLOTS = 3
 
-/** Below this level (-50 dB of full scale) a frame may be left out unheard. */
+/** Below this level (-50 dB of full scale) a slot may be left out unheard. */
 export const QUIET_RMS = 10 ** (-50 / 20)
 
-/** A quiet frame may be shortened by so much, when the delay is longer than needed by at least as much as the other. */
-const TRIM_MS_MAX = 30
+/** A quiet slot may be shortened by so much, when the delay is longer than needed by at least as much as the other. */
+const TRIM_MS_MAX = 10
 const TRIM_MS_MIN = 8
 
 const SEAM_MS = 5
 
-/** What was heard, in frames; the network's side is in `jitter.stats`. */
+/** What was heard, in slots of 20 ms; the network's side is in `jitter.stats`. */
 export interface PlayoutStats {
   pulled: number
   /** Nothing was there to play: before the start, or after the fade. */
   silent: number
-  /** Packets the decoder refused; each was concealed. */
+  /** Slots of packets that the decoder refused; each was concealed. */
   corrupt: number
-  /** Milliseconds cut from quiet frames, to shorten the delay by less than a frame. */
+  /** Packets (not slots) that were no packets of a call. */
+  malformed: number
+  /** Milliseconds cut from quiet slots, to shorten the delay by less than a slot. */
   trimmedMs: number
 }
+
+type Playing = { readonly slot: number; readonly packet: Packet }
 
 /** Jitter buffer and decoder together. Neither `push` nor `pull` throws on what came from the network. */
 export class Playout {
   readonly jitter: JitterBuffer
-  readonly stats: PlayoutStats = { pulled: 0, silent: 0, corrupt: 0, trimmedMs: 0 }
-  readonly frameSamples: number
+  readonly stats: PlayoutStats = { pulled: 0, silent: 0, corrupt: 0, malformed: 0, trimmedMs: 0 }
+  readonly slotSamples: number
   readonly #decoder: Decoder
   readonly #seam: number
+  readonly #samplesOfMs: number
   readonly #silence: Float32Array
+  /** Whose sound is in `#sound`, null where it was refused. */
+  #packet: Packet | null = null
+  #sound: Float32Array | null = null
+  /** The slot that goes on where the sound so far ends. */
+  #expected: number | null = null
   #concealedRun = 0
   #wasSilent = true
 
   constructor(decoder: Decoder, rateHz: number, config: Partial<JitterConfig> = {}) {
     this.jitter = new JitterBuffer(config)
-    this.frameSamples = frameSamples(rateHz)
+    this.slotSamples = slotSamples(rateHz)
     this.#decoder = decoder
-    this.#seam = Math.floor((rateHz * SEAM_MS) / 1000)
-    this.#silence = new Float32Array(this.frameSamples)
+    this.#samplesOfMs = rateHz / 1000
+    this.#seam = Math.floor(SEAM_MS * this.#samplesOfMs)
+    this.#silence = new Float32Array(this.slotSamples)
   }
 
-  /** Takes the packet `seq` that arrived at `nowMs`; returns whether it can still be played. */
-  push(seq: number, packet: Uint8Array, nowMs: number): boolean {
-    return this.jitter.push(seq, packet, nowMs)
+  /** Slots heard as they were spoken. */
+  get played(): number {
+    return this.jitter.stats.played - this.stats.corrupt
   }
 
-  /** Whether silence may be played until the next frame is due, without a pull: it then starts with no added delay. */
+  /** Slots invented, or silent in their stead, from the first sound on. */
+  get concealed(): number {
+    return this.jitter.stats.concealed + this.stats.corrupt
+  }
+
+  /** Share of the speech that was never heard: given up or corrupt, of all that was due. */
+  get lostShare(): number {
+    const lost = this.concealed - this.jitter.stats.grown
+    const due = lost + this.played + this.jitter.stats.skipped
+    return due === 0 ? 0 : lost / due
+  }
+
+  /**
+   * Takes the packet that begins in `slot` and arrived at `nowMs`; returns whether any of it can still be played.
+   * `repeated`: a copy inside a later frame.
+   */
+  push(slot: number, packet: Uint8Array, nowMs: number, repeated = false): boolean {
+    let slots: number
+    try {
+      slots = packetSlots(packet)
+    } catch {
+      this.stats.malformed++
+      return false
+    }
+    return this.jitter.push({ first: slot, slots, data: packet }, nowMs, repeated)
+  }
+
+  /** Whether silence may be played until the next slot is due, without a pull: it then starts with no added delay. */
   idle(nowMs: number): boolean {
     return this.#wasSilent && !this.jitter.started && this.jitter.waitMs(nowMs) !== 0
   }
 
   /**
-   * The frame of sound to be played at `nowMs`, whatever happened. It is shorter than a frame where the delay is longer
+   * The slot of sound to be played at `nowMs`, whatever happened. It is shorter than a slot where the delay is longer
    * than needed and the sound quiet; the next pull is due at its end. Not to be changed by the caller.
    */
   pull(nowMs: number): Float32Array {
     this.stats.pulled++
-    let skipped: Float32Array | null = null
+    let before: Float32Array | null = null
     for (;;) {
       const decision = this.jitter.pop(nowMs)
-      if (decision.kind !== "frame") return this.#conceal()
-      const sound = this.#decode(decision.packet)
+      if (decision.kind !== "play") {
+        this.#expected = decision.kind === "conceal" && !decision.held ? decision.slot + 1 : null
+        return this.#conceal()
+      }
+      before ??= this.#joint(decision)
+      const sound = this.#decode(decision)
+      this.#expected = decision.slot + 1
       if (sound === null) return this.#conceal()
       const quiet = rms(sound) < QUIET_RMS
       if (decision.surplus && (decision.urgent || quiet)) {
         this.jitter.skip()
-        skipped ??= sound
+        // The slot left out is what joins on to the sound before.
+        before ??= sound
         continue
       }
-      const heard = this.#heard(sound, skipped)
-      return quiet ? this.#trimmed(heard) : heard
+      this.#wasSilent = false
+      this.#concealedRun = 0
+      if (before !== null) this.#cross(before, sound)
+      return quiet ? this.#trimmed(sound) : sound
     }
   }
 
-  #decode(packet: Uint8Array): Float32Array | null {
+  /** What the sound so far would go on with, where the decoder itself does not join the slot on to it. */
+  #joint({ slot, packet }: Playing): Float32Array | null {
+    if (this.#wasSilent) return this.stats.pulled > 1 ? this.#silence : null
+    const amid = slot !== packet.first && (this.#concealedRun > 0 || packet !== this.#packet)
+    return amid || slot !== this.#expected ? this.#invent(this.#seam) : null
+  }
+
+  #decode({ slot, packet }: Playing): Float32Array | null {
+    if (packet !== this.#packet) {
+      this.#packet = packet
+      this.#sound = this.#decoded(packet)
+    }
+    if (this.#sound === null) {
+      this.stats.corrupt++
+      return null
+    }
+    const start = (slot - packet.first) * this.slotSamples
+    return this.#sound.subarray(start, start + this.slotSamples)
+  }
+
+  #decoded({ data, slots }: Packet): Float32Array | null {
     try {
-      const sound = this.#decoder.decode(packet)
-      // A packet of another length is the sender's mistake: keep the clock, lose the rest.
-      if (sound.length === this.frameSamples) return sound
+      const sound = this.#decoder.decode(data)
+      return sound.length === slots * this.slotSamples ? sound : null
     } catch {
-      // Concealed and counted like one of another length.
+      return null
     }
-    this.stats.corrupt++
-    return null
   }
 
-  #heard(sound: Float32Array, skipped: Float32Array | null): Float32Array {
-    // A skipped frame is what joins on to the sound before: cross from it into the one that is heard.
-    if (skipped !== null) this.#cross(skipped, sound)
-    else if (this.#wasSilent && this.stats.pulled > 1) this.#cross(this.#silence, sound)
-    this.#wasSilent = false
-    this.#concealedRun = 0
-    return sound
-  }
-
-  /** Cuts samples out of a quiet frame; its end stays, which is what the next frame joins on to. */
+  /** Cuts samples out of a quiet slot; its end stays, which is what the next slot joins on to. */
   #trimmed(sound: Float32Array): Float32Array {
     const overMs = this.jitter.overMs()
     if (overMs === null || overMs < TRIM_MS_MIN) return sound
     const cutMs = Math.min(overMs, TRIM_MS_MAX)
-    const kept = sound.length - Math.floor((cutMs * sound.length) / FRAME_MS)
+    const kept = sound.length - Math.floor(cutMs * this.#samplesOfMs)
     const seam = kept - this.#seam
     const end = sound.slice(sound.length - this.#seam)
     this.#cross(sound.slice(seam, kept), end)
-    sound.set(end, seam)
+    const trimmed = sound.slice(0, kept)
+    trimmed.set(end, seam)
     this.stats.trimmedMs += cutMs
-    return sound.subarray(0, kept)
+    return trimmed
   }
 
   #cross(before: Float32Array, after: Float32Array): void {
@@ -127,19 +184,21 @@ export class Playout {
       return this.#silence
     }
     this.#concealedRun++
-    const sound = this.#invent()
-    if (this.#concealedRun <= CONCEALED_FRAMES_MAX) return sound
-    this.#wasSilent = true
-    const last = this.frameSamples - 1
-    for (let index = 0; index <= last; index++) sound[index]! *= 1 - index / last
+    const sound = this.#invent(this.slotSamples)
+    const faded = this.#concealedRun - CONCEALED_SLOTS_MAX
+    if (faded <= 0) return sound
+    this.#wasSilent = faded === FADE_SLOTS
+    const last = (this.slotSamples - 1) * FADE_SLOTS
+    const from = (faded - 1) / FADE_SLOTS
+    for (let index = 0; index < sound.length; index++) sound[index]! *= 1 - from - index / last
     return sound
   }
 
-  #invent(): Float32Array {
+  #invent(samples: number): Float32Array {
     try {
-      return this.#decoder.conceal(this.frameSamples)
+      return this.#decoder.conceal(samples)
     } catch {
-      return new Float32Array(this.frameSamples)
+      return new Float32Array(samples)
     }
   }
 }

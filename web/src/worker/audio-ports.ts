@@ -1,37 +1,53 @@
 /**
  * Messages between the worker and the audio worklets of a call. Sound itself never crosses the main thread.
  *
- * Sending: capture worklet -> (PCM frames) -> codec worker -> (Opus packets) -> engine worker, which seals and sends.
- * Receiving: engine worker opens -> (Opus packets with their number) -> playout worklet: jitter buffer, decoder, sound.
+ * Sending: capture worklet -> (slots of sound) -> codec worker -> (Opus packets) -> engine worker, which seals and sends.
+ * Receiving: engine worker opens -> (Opus packets with their place) -> playout worklet: jitter buffer, decoder, sound.
+ *
+ * A slot is 20 ms (docs/spec/media.md section 5.1).
  */
+import type { ProfileName } from "../core/audio/profiles.js"
 
-/** From the capture side to the engine: one Opus packet of 60 ms; `frame` counts frames since the call began. */
+/** From the capture side to the engine: one Opus packet; `slot` counts slots since the call began. */
 export interface CapturedPacket {
   readonly kind: "captured"
-  readonly frame: number
+  readonly slot: number
   readonly packet: Uint8Array
 }
 
-/** From the engine to the playout worklet: one packet of the peer. */
+/** From the engine to the playout worklet: one packet of the peer, from its own frame or repeated in a later one. */
 export interface ArrivedPacket {
   readonly kind: "arrived"
-  readonly frame: number
+  readonly slot: number
   readonly packet: Uint8Array
+  readonly repeated: boolean
 }
 
-/** From the playout worklet to the engine, once a second and at the first sound. */
+/** From the playout worklet to the engine, once a second and at the first sound; counts since the start. */
 export interface PlayoutReport {
   readonly kind: "report"
-  readonly playedFrames: number
-  readonly concealedFrames: number
-  readonly lateFrames: number
+  readonly playedSlots: number
+  /** Invented, or silent in their stead, from the first sound on. */
+  readonly concealedSlots: number
+  readonly lateSlots: number
+  /** Share of the speech that was never heard, 0 to 1. */
+  readonly lostShare: number
+  /** Longest time in which nothing of the speech was heard. */
+  readonly longestConcealedMs: number
   readonly delayMs: number
   /** Milliseconds from the worklet's start to the first sound, or null. */
   readonly firstSoundMs: number | null
 }
 
-/** From the engine to the capture side. */
-export interface CaptureControl {
-  readonly kind: "mute"
-  readonly muted: boolean
+/** From the playout worklet to the engine, some times a second: what the next frames report to the sender. */
+export interface ReceiverState {
+  readonly kind: "receiver"
+  readonly lostPercent: number
+  readonly latePercent: number
+  readonly targetMs: number
 }
+
+/** From the engine to the capture side. */
+export type CaptureControl =
+  | { readonly kind: "mute"; readonly muted: boolean }
+  | { readonly kind: "profile"; readonly profile: ProfileName }

@@ -1,9 +1,14 @@
 // The sound of one call on its way through this worker: sealed and sent, opened and handed to playout. Nothing queues.
+import { MalformedPayload } from "../core/audio/errors.js"
+import { decodePayload, PayloadPacker } from "../core/audio/payload.js"
+import { type Profile, type ProfileName, PROFILES, REDUNDANCIES, type Redundancy } from "../core/audio/profiles.js"
+import { NO_REPORT, type Report } from "../core/audio/report.js"
+import { packetSlots } from "../core/audio/toc.js"
 import { concat } from "../core/bytes.js"
 import { callKey, openFrame, sealFrame, SFrameError, SFrameReceiver, SFrameSender } from "../core/e2ee/sframe.js"
 import type { BundleId } from "../core/protocol/frames.js"
 import { BUNDLE_ID_BYTES, PADDED_SIZES_BYTES } from "../core/protocol/limits.js"
-import type { ArrivedPacket, CapturedPacket, CaptureControl, PlayoutReport } from "./audio-ports.js"
+import type { ArrivedPacket, CapturedPacket, CaptureControl, PlayoutReport, ReceiverState } from "./audio-ports.js"
 import { random } from "./buffers.js"
 import { callKeys } from "./call-keys.js"
 import type { Conversation } from "./conversation.js"
@@ -19,14 +24,20 @@ const OLD_KEY_MS = 10_000
 /** Frames that may wait for the cipher; more means that this machine is too slow, and late sound is no use. */
 const SEALING_MAX = 4
 
+function more(one: Redundancy, other: Redundancy): Redundancy {
+  return REDUNDANCIES[Math.max(REDUNDANCIES.indexOf(one), REDUNDANCIES.indexOf(other))]!
+}
+
 export class CallMedia {
   private readonly receiver = new SFrameReceiver()
+  private readonly packer = new PayloadPacker()
   private sender: SFrameSender | undefined
-  private key: Awaited<ReturnType<typeof callKey>> | undefined
   private epoch = -1
   private counterNext = 0
-  private firstFrame: number | undefined
-  private counterStart = 0
+  private firstSlot: number | undefined
+  private profile: Profile = PROFILES.ordinary
+  private report: Report = NO_REPORT
+  private peerReport: Report = NO_REPORT
   private notedMs = -Infinity
   private sealing = 0
   private capture: MessagePort | undefined
@@ -67,14 +78,26 @@ export class CallMedia {
     capture.onmessage = ({ data }: MessageEvent<CapturedPacket>) => {
       if (data.kind === "captured") this.send(data)
     }
-    playout.onmessage = ({ data }: MessageEvent<PlayoutReport>) => {
+    playout.onmessage = ({ data }: MessageEvent<PlayoutReport | ReceiverState>) => {
       if (data.kind === "report") this.reported(data)
+      else if (data.kind === "receiver") this.heardState(data)
     }
     this.mute(muted)
+    this.setProfile(this.profile.name)
   }
 
   mute(muted: boolean): void {
-    this.capture?.postMessage({ kind: "mute", muted } satisfies CaptureControl)
+    this.control({ kind: "mute", muted })
+  }
+
+  /** Codes by another profile from the next packet on. */
+  setProfile(name: ProfileName): void {
+    this.profile = PROFILES[name]
+    this.control({ kind: "profile", profile: name })
+  }
+
+  private control(control: CaptureControl): void {
+    this.capture?.postMessage(control)
   }
 
   private detach(): void {
@@ -83,18 +106,20 @@ export class CallMedia {
     this.capture = this.playout = undefined
   }
 
-  private send({ frame, packet }: CapturedPacket): void {
-    if (this.isOver || this.key === undefined || this.sealing >= SEALING_MAX) return
-    // The counter is the frame's place in time, so what the capture skipped is skipped here.
-    this.firstFrame ??= frame - this.counterStart
-    const counter = Math.max(this.counterNext, frame - this.firstFrame)
-    if (this.sender === undefined || counter !== this.counterNext) this.sender = new SFrameSender(this.key, counter)
-    this.counterNext = counter + 1
+  private send({ slot, packet }: CapturedPacket): void {
+    if (this.isOver || this.sender === undefined || this.sealing >= SEALING_MAX) return
+    // The counter is the packet's place in time, so what the capture skipped is skipped here. A second page that takes
+    // over the call counts from 0 again and goes on behind.
+    if (this.firstSlot === undefined || slot - this.firstSlot < this.counterNext) this.firstSlot = slot - this.counterNext
+    const counter = slot - this.firstSlot
+    this.counterNext = counter + packetSlots(packet)
     const { sender } = this
+    const payload = this.packer.pack(counter, packet, more(this.profile.redundancy, this.peerReport.redundancy), this.report)
     this.sealing++
     // One after the other: a frame must not overtake the one before.
     this.work = this.work
-      .then(() => sealFrame(sender, packet, FRAME_BODY_BYTES))
+      .then(() => sender.skipTo(counter))
+      .then(() => sealFrame(sender, payload, FRAME_BODY_BYTES))
       .then((body) => this.isOver || this.lanes.send(concat(KIND, body)))
       .catch(() => undefined)
       .finally(() => this.sealing--)
@@ -104,15 +129,27 @@ export class CallMedia {
     if (this.isOver || body[0] !== KIND[0]) return
     try {
       const { ctr, payload } = await openFrame(this.receiver, body.subarray(KIND.length))
-      this.playout?.postMessage({ kind: "arrived", frame: Number(ctr), packet: payload } satisfies ArrivedPacket)
+      const { report, packet, repeats } = decodePayload(payload)
+      this.peerReport = report
+      this.play(ctr, packet, false)
+      for (const repeat of repeats) this.play(ctr - repeat.distance, repeat.packet, true)
     } catch (error) {
-      if (error instanceof SFrameError) return // forged, replayed, or of a key we do not have
+      // Forged, replayed, of a key we do not have; or authentic and malformed.
+      if (error instanceof SFrameError || error instanceof MalformedPayload) return
       throw error
     }
     const now = performance.now()
     if (now - this.notedMs < HEARD_NOTE_MS) return
     this.notedMs = now
     this.heard()
+  }
+
+  private heardState({ lostPercent, latePercent, targetMs }: ReceiverState): void {
+    this.report = { ...this.report, lostPercent, latePercent, targetMs }
+  }
+
+  private play(slot: number, packet: Uint8Array, repeated: boolean): void {
+    this.playout?.postMessage({ kind: "arrived", slot, packet, repeated } satisfies ArrivedPacket)
   }
 
   /** Seals with the newest epoch's key, opens with any epoch's since the call began. */
@@ -122,8 +159,7 @@ export class CallMedia {
       this.epoch = epoch
       for (const old of this.receiver.kids) setTimeout(() => this.receiver.forget(old), OLD_KEY_MS)
       this.receiver.addKey(await callKey(baseKey, this.peerLeaf, epoch))
-      this.key = await callKey(baseKey, this.conversation.snapshot.ownLeaf, epoch)
-      this.sender = undefined
+      this.sender = new SFrameSender(await callKey(baseKey, this.conversation.snapshot.ownLeaf, epoch), this.counterNext)
     }
   }
 }

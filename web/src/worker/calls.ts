@@ -293,8 +293,8 @@ export class Calls {
   private reported(current: Current, report: PlayoutReport): void {
     const { lastReport } = current
     current.lastReport = report
-    const played = report.playedFrames - (lastReport?.playedFrames ?? 0)
-    const lost = report.concealedFrames - (lastReport?.concealedFrames ?? 0)
+    const played = report.playedSlots - (lastReport?.playedSlots ?? 0)
+    const lost = report.concealedSlots - (lastReport?.concealedSlots ?? 0)
     if (played + lost === 0) return
     const share = lost / (played + lost)
     const quality = share > POOR_SHARE ? "poor" : share > FAIR_SHARE ? "fair" : "good"

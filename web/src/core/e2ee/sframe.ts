@@ -55,6 +55,16 @@ export class SFrameSender {
     return this.#next
   }
 
+  /**
+   * Makes `counter` the next one, so that it can be the frame's place in time. Raises SFrameError `bad_parameter` if it
+   * lies behind the next one; nothing has changed.
+   */
+  skipTo(counter: number): void {
+    const isAhead = Number.isSafeInteger(counter) && counter >= this.#next
+    if (!isAhead) throw new SFrameError("bad_parameter", `counter ${counter} after ${this.#next - 1}`)
+    this.#next = counter
+  }
+
   /** The header of the next frame, without using it up. Raises SFrameError `counter_exhausted`. */
   nextHeader(): Uint8Array {
     if (this.#next >= this.#end) throw new SFrameError("counter_exhausted", `key id ${this.kid} has used all of its counters`)

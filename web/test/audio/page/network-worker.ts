@@ -3,7 +3,7 @@
  * A worker, because its timers run on while the tab is hidden.
  */
 
-import type { ArrivedPacket, CapturedPacket, PlayoutReport } from "../../../src/worker/audio-ports.js"
+import type { ArrivedPacket, CapturedPacket, CaptureControl, PlayoutReport, ReceiverState } from "../../../src/worker/audio-ports.js"
 
 export interface Fate {
   /** Share of packets lost, and share of them in bursts of three. */
@@ -24,7 +24,7 @@ function share(frame: number, salt: number): number {
   return ((state ^ (state >>> 16)) >>> 0) / 2 ** 32
 }
 
-const counts = { captured: 0, lost: 0, bytesMax: 0, bytes: 0, frames: [] as number[], stalls: 0 }
+const counts = { captured: 0, lost: 0, bytesMax: 0, bytes: 0, slots: [] as number[], stalls: 0 }
 
 /** A timer that comes so late, with nothing else to do here, tells that the machine stood still. */
 const STALL_MS = 40
@@ -38,6 +38,7 @@ function watchMachine(): void {
   }, 10)
 }
 let report: PlayoutReport | null = null
+let receiver: ReceiverState | null = null
 
 function carry(capture: MessagePort, playout: MessagePort, fate: Fate): void {
   const deliver = (message: ArrivedPacket, delayMs: number): void => {
@@ -45,28 +46,31 @@ function carry(capture: MessagePort, playout: MessagePort, fate: Fate): void {
     else playout.postMessage(message)
   }
   capture.onmessage = (event: MessageEvent<CapturedPacket>) => {
-    const { frame, packet } = event.data
+    const { slot, packet } = event.data
+    // Fates go by packets: those of 60 ms begin in each third slot.
+    const frame = counts.captured
     counts.captured++
     counts.bytes += packet.length
     counts.bytesMax = Math.max(counts.bytesMax, packet.length)
-    counts.frames.push(frame)
+    counts.slots.push(slot)
     if (share(frame, 1) < fate.loss) {
       counts.lost++
       return
     }
     const garbage = fate.garbageEvery > 0 && frame % fate.garbageEvery === fate.garbageEvery - 1
     const sent = garbage ? packet.map((_byte, index) => Math.floor(share(frame, index) * 256)) : packet
-    deliver({ kind: "arrived", frame, packet: sent }, share(frame, 2) * fate.jitterMs)
-    if (share(frame, 3) < fate.copies) deliver({ kind: "arrived", frame, packet: sent }, share(frame, 4) * 200)
+    deliver({ kind: "arrived", slot, packet: sent, repeated: false }, share(frame, 2) * fate.jitterMs)
+    if (share(frame, 3) < fate.copies) deliver({ kind: "arrived", slot, packet: sent, repeated: false }, share(frame, 4) * 200)
   }
-  playout.onmessage = (event: MessageEvent<PlayoutReport>) => {
-    report = event.data
+  playout.onmessage = ({ data }: MessageEvent<PlayoutReport | ReceiverState>) => {
+    if (data.kind === "report") report = data
+    else receiver = data
   }
 }
 
 type Order =
   | { kind: "carry"; capture: MessagePort; playout: MessagePort; fate: Fate }
-  | { kind: "mute"; muted: boolean }
+  | CaptureControl
   | { kind: "nonsense" }
   | { kind: "counts" }
 
@@ -77,17 +81,17 @@ addEventListener("message", ({ data }: MessageEvent<Order>) => {
     ports = data
     watchMachine()
     carry(data.capture, data.playout, data.fate)
-  } else if (data.kind === "mute") {
+  } else if (data.kind === "mute" || data.kind === "profile") {
     ports?.capture.postMessage(data)
   } else if (data.kind === "nonsense") {
-    for (const wrong of [{}, { kind: "arrived" }, { kind: "arrived", frame: "1", packet: "x" }, { kind: "other", frame: 1 }]) {
+    for (const wrong of [{}, { kind: "arrived" }, { kind: "arrived", slot: "1", packet: "x" }, { kind: "other", slot: 1 }]) {
       ports?.playout.postMessage(wrong)
     }
-    for (const frame of [-1, NaN, 0.5, 2 ** 60]) {
-      ports?.playout.postMessage({ kind: "arrived", frame, packet: new Uint8Array(3) })
+    for (const slot of [-1, NaN, 0.5, 2 ** 60]) {
+      ports?.playout.postMessage({ kind: "arrived", slot, packet: Uint8Array.of(0x48, 0, 0), repeated: false })
     }
-    for (const wrong of [{}, { kind: "unmute" }]) ports?.capture.postMessage(wrong)
+    for (const wrong of [{}, { kind: "unmute" }, { kind: "profile", profile: "none" }]) ports?.capture.postMessage(wrong)
   } else {
-    postMessage({ counts, report })
+    postMessage({ counts, report, receiver })
   }
 })

@@ -44,10 +44,17 @@ let said: Recording | null = null
 let heard: Recording | null = null
 const events: CallAudioEvent[] = []
 
+interface StartOptions {
+  readonly processing?: boolean
+  readonly sampleRateHz?: number
+  /** Of the speaker, from the first packets on. */
+  readonly profile?: string
+}
+
 const harness = {
   events,
 
-  async start(fate: Fate, options: { processing?: boolean; sampleRateHz?: number }): Promise<{ rateHz: number }> {
+  async start(fate: Fate, { profile, ...options }: StartOptions): Promise<{ rateHz: number }> {
     network = new Worker("/network-worker.js", { type: "module" })
     call = await startCallAudio(
       { inputDeviceId: null, outputDeviceId: null, files: FILES, ...options },
@@ -59,6 +66,7 @@ const harness = {
     heard = new Recording(peer)
     const { capture, playout } = call
     network.postMessage({ kind: "carry", capture, playout, fate }, [capture, playout])
+    if (profile !== undefined) network.postMessage({ kind: "profile", profile })
     return { rateHz: context.sampleRate }
   },
 
@@ -83,6 +91,7 @@ const harness = {
 
   nonsense: () => network!.postMessage({ kind: "nonsense" }),
   muteByEngine: (muted: boolean) => network!.postMessage({ kind: "mute", muted }),
+  setProfile: (profile: string) => network!.postMessage({ kind: "profile", profile }),
   mute: (muted: boolean) => call!.setMuted(muted),
   level: () => call!.level(),
   stats: () => call!.stats(),

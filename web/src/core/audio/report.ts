@@ -1,0 +1,69 @@
+/** What the receiver of a call tells the sender in every frame (docs/spec/media.md section 5.1). */
+
+import { MalformedPayload } from "./errors.js"
+import { type Redundancy, REDUNDANCIES, REPORT_SLOTS, TARGET_UNIT_MS } from "./profiles.js"
+
+/** Which way the receiver wants the frames to come, by their numbers. */
+export const CARRIERS = ["message", "direct", "both"] as const
+export type Carrier = (typeof CARRIERS)[number]
+
+/** One direction of a call as it is heard. `targetMs` is 0 while nothing was heard. */
+export interface Report {
+  readonly lostPercent: number
+  readonly latePercent: number
+  readonly targetMs: number
+  readonly carrier: Carrier
+  readonly redundancy: Redundancy
+}
+
+export const NO_REPORT: Report = { lostPercent: 0, latePercent: 0, targetMs: 0, carrier: "message", redundancy: "none" }
+
+/** Its four bytes. */
+export function encodeReport({ lostPercent, latePercent, targetMs, carrier, redundancy }: Report): Uint8Array {
+  const target = Math.min(Math.ceil(targetMs / TARGET_UNIT_MS), 0xff)
+  const wishes = (REDUNDANCIES.indexOf(redundancy) << 2) | CARRIERS.indexOf(carrier)
+  return Uint8Array.of(lostPercent, latePercent, target, wishes)
+}
+
+/** Throws `MalformedPayload` for a share above 100 %, an unknown wish, or a reserved bit. */
+export function decodeReport(data: Uint8Array): Report {
+  const [lostPercent, latePercent, target, wishes] = data as unknown as [number, number, number, number]
+  if (lostPercent + latePercent > 100) throw new MalformedPayload(`${lostPercent} % lost and ${latePercent} % late`)
+  const carrier = CARRIERS[wishes & 3]
+  const redundancy = REDUNDANCIES[wishes >> 2]
+  if (carrier === undefined || redundancy === undefined) throw new MalformedPayload(`wishes ${wishes}`)
+  return { lostPercent, latePercent, targetMs: target * TARGET_UNIT_MS, carrier, redundancy }
+}
+
+type Fate = "came" | "late" | "lost"
+
+/** Whether the last slots played were brought by their own packets: in time, late, or not at all. */
+export class SlotFates {
+  readonly #fates = new Map<number, Fate>()
+
+  constructor(private readonly size: number = REPORT_SLOTS) {}
+
+  /** `slot` is played, or would be; `came` tells whether its own packet is here. */
+  due(slot: number, came: boolean): void {
+    this.#fates.delete(slot)
+    this.#fates.set(slot, came ? "came" : "lost")
+    if (this.#fates.size > this.size) this.#fates.delete(this.#fates.keys().next().value!)
+  }
+
+  /** The own packet of `slot` has come after all. */
+  came(slot: number): void {
+    if (this.#fates.get(slot) === "lost") this.#fates.set(slot, "late")
+  }
+
+  clear(): void {
+    this.#fates.clear()
+  }
+
+  /** Lost and late slots in percent of those known, rounded down: together at most 100. */
+  percent(): { readonly lost: number; readonly late: number } {
+    const counts = { came: 0, late: 0, lost: 0 }
+    for (const fate of this.#fates.values()) counts[fate]++
+    const known = Math.max(1, this.#fates.size)
+    return { lost: Math.floor((counts.lost * 100) / known), late: Math.floor((counts.late * 100) / known) }
+  }
+}
