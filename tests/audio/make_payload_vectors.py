@@ -1,4 +1,4 @@
-"""Writes vectors/payload/frames.json: what frames carry, and what no frame may carry, for both languages.
+"""Writes vectors/payload: what frames carry, what no frame may carry, and what is wished for, for both languages.
 
 Run it after a deliberate change of the format: `python -m tests.audio.make_payload_vectors`.
 """
@@ -12,9 +12,11 @@ from pathlib import Path
 from typing import Any
 
 from ringthrough.audio.payload import Payload, PayloadPacker, Repeat, encode
-from ringthrough.audio.report import Carrier, Redundancy, Report
+from ringthrough.audio.report import Carrier, Redundancy, RedundancyWish, Report
 
 PATH = Path(__file__).resolve().parents[2] / "vectors" / "payload" / "frames.json"
+
+WISHES = PATH.with_name("wishes.json")
 
 SHORT, LONG, LONGEST = b"\x48" + b"s" * 39, b"\x58" + b"l" * 110, b"\x59" + b"m" * 127
 """20, 60 and 120 ms."""
@@ -99,6 +101,27 @@ def packed() -> Iterator[dict[str, Any]]:
         yield {"redundancy": redundancy.name.lower(), "steps": steps}
 
 
+def wishes() -> str:
+    """What is wished for, second by second: [percent lost, packets lost in a row, wish]."""
+    chance = random.Random(8)
+    courses = {
+        "nothing is lost": [(0, 0.0)] * 8,
+        "little, then nothing": [(2, 1.0)] * 6 + [(0, 0.0)] * 8,
+        "one bad second": [(0, 0.0)] * 5 + [(30, 1.2)] + [(0, 0.0)] * 8,
+        "more and more": [(percent, 1.2) for percent in range(0, 40, 2)],
+        "bursts": [(4, 3.0), (0, 0.0), (6, 2.5), (0, 0.0), (20, 4.0)] + [(0, 0.0)] * 8,
+        "anything": [(chance.choice([0, 0, 2, 4, 10, 40]), chance.choice([1.0, 1.4, 1.5, 3.0])) for _ in range(60)],
+    }
+    rows = []
+    for shows, seconds in courses.items():
+        wish, answers = RedundancyWish(), []
+        for lost, run in seconds:
+            wish.second(lost, run)
+            answers.append([lost, run, wish.wish.name.lower()])
+        rows.append(json.dumps({"shows": shows, "seconds": answers}))
+    return "[\n " + ",\n ".join(rows) + "\n]\n"
+
+
 def content() -> str:
     """The whole file."""
     accepted = [{"shows": shows, "bytes": encode(payload).hex(), **described(payload)} for shows, payload in good()]
@@ -111,3 +134,4 @@ def content() -> str:
 if __name__ == "__main__":
     PATH.parent.mkdir(parents=True, exist_ok=True)
     PATH.write_text(content())
+    WISHES.write_text(wishes())

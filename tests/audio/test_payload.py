@@ -21,6 +21,7 @@ FILE = json.loads(vectors.PATH.read_text())
 
 def test_file_is_the_one_the_program_writes() -> None:
     assert vectors.PATH.read_text() == vectors.content()
+    assert vectors.WISHES.read_text() == vectors.wishes()
 
 
 def test_a_payload_fills_what_a_voice_frame_has_room_for() -> None:

@@ -15,7 +15,7 @@ from ringthrough.audio.opus import OpusDecoder
 from ringthrough.audio.pcm import SLOT_MS, SLOT_SAMPLES, Pcm, rms, silence
 from ringthrough.audio.playout import CONCEALED_SLOTS_MAX, FADE_SLOTS, Playout
 from ringthrough.audio.profiles import DIRECT, LEAN, ORDINARY, Profile
-from ringthrough.audio.report import Report
+from ringthrough.audio.report import Redundancy, Report
 from ringthrough.audio.toc import packet_slots
 
 
@@ -190,6 +190,7 @@ def test_copies_fill_what_is_lost() -> None:
     assert playout.stats.jitter.repaired >= 14
     assert playout.stats.lost_share < 0.03
     assert 8 <= playout.report().lost_percent <= 12
+    assert playout.report().redundancy is Redundancy.D12
 
 
 def surplus_playout(packets: list[bytes], heard: list[Pcm] | None = None) -> Playout:

@@ -48,7 +48,7 @@ async def test_the_message_connection_may_end_without_a_gap(world: World) -> Non
     connection = alice.context.connection(world.url)
     generation = connection.generation
     connection.end()
-    await at_bob.hears(frames=10)
+    await at_bob.hears(slots=30)
     assert connection.generation > generation
     assert his.stats.concealed - before <= 1
     assert not call.ended.done()
@@ -83,8 +83,8 @@ async def test_a_restarted_server_counts_afresh_and_is_understood(world: World) 
     _, _, call, _, at_alice, at_bob = await talking(world)
     instance = lanes_of(call)._instance
     await world.restart_server()
-    await at_bob.hears(frames=10)
-    await at_alice.hears(frames=10)
+    await at_bob.hears(slots=30)
+    await at_alice.hears(slots=30)
     assert lanes_of(call)._instance != instance
     await has_lanes(lanes_of(call), 2)
 
@@ -102,6 +102,6 @@ async def test_what_comes_twice_is_heard_once(world: World) -> None:
 
     lanes.on_body = twice
     received = his.stats.received
-    await at_bob.hears(frames=10)
+    await at_bob.hears(slots=30)
     assert his.stats.refused >= 9
     assert his.stats.received - received <= his.stats.refused + 5

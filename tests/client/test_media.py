@@ -118,7 +118,7 @@ async def test_what_is_sent_counts_slots_follows_the_profile_and_repeats_what_th
     alice, _, conversation = await pair(world)
     line = Line(alice, conversation, peer_leaf=1)
     sent: list[bytes] = []
-    line.conversation.connection.signal = lambda stream, body: not sent.append(body)  # type: ignore[func-returns-value, method-assign]
+    line.media.lanes.send = lambda body: not sent.append(body)  # type: ignore[func-returns-value, method-assign]
     receiver = SFrameReceiver(call_key(b"k" * 32, line.group.own_leaf, line.group.epoch))
     media = line.media
 

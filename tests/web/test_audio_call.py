@@ -237,6 +237,8 @@ async def test_mute_sends_silence_and_keeps_the_pace(built: Path, microphone: tu
         assert rms(heard.speech()[: -2 * SAMPLE_RATE_HZ]) > 0.01
         assert rms(heard.speech()[-2 * SAMPLE_RATE_HZ :]) < 0.002
         assert (await page.evaluate("harness.level()"))["microphone"] == 0
+        spoke = [e["speaking"] for e in await page.evaluate("harness.events") if e["kind"] == "muted_speaking"]
+        assert spoke[:1] == [True], "the person speaks into the muted microphone"
         await page.evaluate("harness.mute(false); harness.muteByEngine(true)")
         await asyncio.sleep(1)
         assert (await page.evaluate("harness.level()"))["microphone"] == 0

@@ -190,6 +190,10 @@ class JitterBuffer:
         """Return the shares of the last second played that their own packets did not bring, or brought too late."""
         return self._fates.percent()
 
+    def lost_run_packets(self) -> float:
+        """Return how many packets are lost in a row, on average over the last second; 0 where none is."""
+        return self._fates.mean_lost_run() / self._lengths.longest()
+
     # -- arrivals ---------------------------------------------------------------------------------------------
 
     def push(self, packet: Packet, now_ms: float, *, repeated: bool = False) -> bool:

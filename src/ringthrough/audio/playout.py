@@ -10,7 +10,7 @@ from .errors import AudioError, MalformedPayload
 from .jitter import Conceal, JitterBuffer, JitterConfig, JitterStats, Packet, Play
 from .opus import OpusDecoder
 from .pcm import SAMPLE_RATE_HZ, SLOT_MS, Pcm, rms, silence
-from .report import Report
+from .report import REPORT_SLOTS, RedundancyWish, Report
 from .toc import packet_slots
 
 CONCEALED_SLOTS_MAX = 9
@@ -74,6 +74,7 @@ class Playout:
         self._sound: Pcm | None = None
         self._expected: int | None = None
         """The slot that goes on where the sound so far ends."""
+        self._wish = RedundancyWish()
         self._concealed_run = 0
         self._was_silent = True
         self.stats = PlayoutStats(self._jitter.stats)
@@ -97,7 +98,7 @@ class Playout:
         """What the sender is told about this direction."""
         lost, late = self._jitter.lost_and_late_percent()
         target_ms = round(self._jitter.stats.target_ms) if self._jitter.stats.received else 0
-        return Report(lost, late, target_ms)
+        return Report(lost, late, target_ms, redundancy=self._wish.wish)
 
     def wait_ms(self, now_ms: float) -> float | None:
         """Return the ms until playout may start (0 when it runs), None while nothing has arrived.
@@ -109,6 +110,8 @@ class Playout:
     def pull(self, now_ms: float) -> Pcm:
         """Return the slot of sound to be played at `now_ms`: `slot_samples` int16, whatever happened."""
         self.stats.pulled += 1
+        if self.started and self.stats.pulled % REPORT_SLOTS == 0:
+            self._wish.second(self._jitter.lost_and_late_percent()[0], self._jitter.lost_run_packets())
         before: Pcm | None = None
         while True:
             decision = self._jitter.pop(now_ms)

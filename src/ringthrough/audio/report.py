@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import enum
+import itertools
+from collections import deque
 from dataclasses import dataclass
 
 from .errors import MalformedPayload
@@ -102,3 +104,44 @@ class SlotFates:
             return 0, 0
         fates = list(self._fates.values())
         return fates.count(_Fate.LOST) * 100 // known, fates.count(_Fate.LATE) * 100 // known
+
+    def mean_lost_run(self) -> float:
+        """Return how many lost slots there are in a row, on average; 0 where none is lost."""
+        fates = itertools.groupby(self._fates.values())
+        runs = [len(list(run)) for fate, run in fates if fate is _Fate.LOST]
+        return sum(runs) / len(runs) if runs else 0.0
+
+
+WISH_SECONDS = 5
+"""Loss is averaged over so long."""
+
+BURST_PACKETS = 1.5
+"""Lost packets in a row, on average, from which near copies are lost with what they copy."""
+
+_LEAST_PERCENT = {Redundancy.NONE: 0, Redundancy.D1: 2, Redundancy.D12: 8, Redundancy.D13: 2}
+"""Loss from which each is wished for; it is kept down to half of that."""
+
+
+class RedundancyWish:
+    """Which copies to wish for: more as soon as much is lost, less when little was for some seconds."""
+
+    def __init__(self) -> None:
+        self._seconds: deque[int] = deque(maxlen=WISH_SECONDS)
+        self._wish = Redundancy.NONE
+
+    @property
+    def wish(self) -> Redundancy:
+        """The present one."""
+        return self._wish
+
+    def second(self, lost_percent: int, lost_run_packets: float) -> None:
+        """A second has passed: the share lost in it, and how many packets in a row are lost on average."""
+        self._seconds.append(lost_percent)
+        loss = max(sum(self._seconds) / len(self._seconds), lost_percent / 2)
+        wanted = Redundancy.NONE
+        if loss >= _LEAST_PERCENT[Redundancy.D1]:
+            bursts = lost_run_packets >= BURST_PACKETS
+            several = loss >= _LEAST_PERCENT[Redundancy.D12]
+            wanted = Redundancy.D13 if bursts else Redundancy.D12 if several else Redundancy.D1
+        if wanted >= self._wish or loss < _LEAST_PERCENT[self._wish] / 2:
+            self._wish = wanted

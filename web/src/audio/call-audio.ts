@@ -36,6 +36,8 @@ export type CallAudioEvent =
   /** Another program took the sound, or the browser waits for a click (`needsClick`); it resumes by itself. */
   | { readonly kind: "paused"; readonly needsClick: boolean }
   | { readonly kind: "running" }
+  /** Somebody speaks into the muted microphone, or no longer does. */
+  | { readonly kind: "muted_speaking"; readonly speaking: boolean }
   | { readonly kind: "failed"; readonly error: AudioError }
 
 export interface CallAudioStats {
@@ -94,6 +96,7 @@ class RunningCall implements CallAudio {
     this.capture = graph.capture
     this.playout = graph.playout
     graph.onFailure = (error) => notify({ kind: "failed", error })
+    graph.onSpeaking = (speaking) => notify({ kind: "muted_speaking", speaking })
     this.#watchContext()
     navigator.mediaDevices.addEventListener("devicechange", this.#onDevices)
     this.#take(stream)

@@ -5,7 +5,7 @@ import type { AudioFiles } from "./call-audio.js"
 import { type AudioError, Unsupported } from "./errors.js"
 import {
   CAPTURE_PROCESSOR, PLAYOUT_PROCESSOR,
-  type CodecReport, type CodecStart, type Level, type Readiness, type WorkletStart,
+  type CodecReport, type CodecStart, type Level, type Readiness, type Speaking, type WorkletStart,
 } from "./messages.js"
 import { slotSamples } from "./sound.js"
 
@@ -64,6 +64,7 @@ export class CallGraph {
   firstCapturedMs: number | null = null
   firstSoundMs: number | null = null
   onFailure: (error: AudioError) => void = () => undefined
+  onSpeaking: (speaking: boolean) => void = () => undefined
   readonly #captureNode: AudioWorkletNode
   readonly #worker: Worker
   readonly #beganMs: number
@@ -127,7 +128,8 @@ export class CallGraph {
   }
 
   #watch(): void {
-    this.#captureNode.port.onmessage = (event: MessageEvent<Level>) => {
+    this.#captureNode.port.onmessage = (event: MessageEvent<Level | Speaking>) => {
+      if (event.data.kind === "speaking") return this.onSpeaking(event.data.speaking)
       this.firstCapturedMs ??= performance.now() - this.#beganMs
       this.levels.microphone = event.data.level
     }

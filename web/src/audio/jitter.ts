@@ -180,6 +180,11 @@ export class JitterBuffer {
     return this.#fates.percent()
   }
 
+  /** How many packets are lost in a row, on average over the last second; 0 where none is. */
+  lostRunPackets(): number {
+    return this.#fates.meanLostRun() / this.#lengths.longest()
+  }
+
   // -- arrivals ----------------------------------------------------------------------------------------------------
 
   /**

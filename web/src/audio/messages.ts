@@ -32,6 +32,12 @@ export interface Level {
   readonly level: number
 }
 
+/** Capture worklet to the page, while muted: somebody began to speak or ended. */
+export interface Speaking {
+  readonly kind: "speaking"
+  readonly speaking: boolean
+}
+
 /** Codec worker to the page, about once a second. */
 export interface CodecReport {
   readonly kind: "codec"

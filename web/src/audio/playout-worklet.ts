@@ -88,10 +88,10 @@ class PlayoutProcessor extends AudioWorkletProcessor {
     if (playout.stats.pulled % RECEIVER_SLOTS === 0) this.#tellSender(playout)
   }
 
-  #tellSender({ jitter }: Playout): void {
+  #tellSender({ jitter, wish }: Playout): void {
     const { lost, late } = jitter.percent()
     const targetMs = jitter.stats.received > 0 ? jitter.stats.targetMs : 0
-    const state: ReceiverState = { kind: "receiver", lostPercent: lost, latePercent: late, targetMs }
+    const state: ReceiverState = { kind: "receiver", lostPercent: lost, latePercent: late, targetMs, redundancy: wish }
     this.#engine?.postMessage(state)
   }
 

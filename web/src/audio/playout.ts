@@ -1,5 +1,7 @@
 /** Playout of one direction: packets in as they arrive, exactly one slot of sound out at each pull. */
 
+import { REPORT_SLOTS, type Redundancy } from "../core/audio/profiles.js"
+import { RedundancyWish } from "../core/audio/report.js"
 import { packetSlots } from "../core/audio/toc.js"
 import { JitterBuffer, type JitterConfig, type Packet } from "./jitter.js"
 import type { Decoder } from "./opus.js"
@@ -47,6 +49,7 @@ export class Playout {
   #sound: Float32Array | null = null
   /** The slot that goes on where the sound so far ends. */
   #expected: number | null = null
+  readonly #wish = new RedundancyWish()
   #concealedRun = 0
   #wasSilent = true
 
@@ -57,6 +60,11 @@ export class Playout {
     this.#samplesOfMs = rateHz / 1000
     this.#seam = Math.floor(SEAM_MS * this.#samplesOfMs)
     this.#silence = new Float32Array(this.slotSamples)
+  }
+
+  /** The copies that this side wishes for. */
+  get wish(): Redundancy {
+    return this.#wish.wish
   }
 
   /** Slots heard as they were spoken. */
@@ -102,6 +110,9 @@ export class Playout {
    */
   pull(nowMs: number): Float32Array {
     this.stats.pulled++
+    if (this.jitter.started && this.stats.pulled % REPORT_SLOTS === 0) {
+      this.#wish.second(this.jitter.percent().lost, this.jitter.lostRunPackets())
+    }
     let before: Float32Array | null = null
     for (;;) {
       const decision = this.jitter.pop(nowMs)

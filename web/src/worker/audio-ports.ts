@@ -6,7 +6,7 @@
  *
  * A slot is 20 ms (docs/spec/media.md section 5.1).
  */
-import type { ProfileName } from "../core/audio/profiles.js"
+import type { ProfileName, Redundancy } from "../core/audio/profiles.js"
 
 /** From the capture side to the engine: one Opus packet; `slot` counts slots since the call began. */
 export interface CapturedPacket {
@@ -45,6 +45,8 @@ export interface ReceiverState {
   readonly lostPercent: number
   readonly latePercent: number
   readonly targetMs: number
+  /** The copies that this side wishes for. */
+  readonly redundancy: Redundancy
 }
 
 /** From the engine to the capture side. */

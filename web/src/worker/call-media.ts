@@ -144,8 +144,8 @@ export class CallMedia {
     this.heard()
   }
 
-  private heardState({ lostPercent, latePercent, targetMs }: ReceiverState): void {
-    this.report = { ...this.report, lostPercent, latePercent, targetMs }
+  private heardState({ lostPercent, latePercent, targetMs, redundancy }: ReceiverState): void {
+    this.report = { ...this.report, lostPercent, latePercent, targetMs, redundancy }
   }
 
   private play(slot: number, packet: Uint8Array, repeated: boolean): void {

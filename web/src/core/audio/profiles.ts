@@ -19,6 +19,10 @@ export const REPORT_BYTES = 4
 /** Shares are of so many slots: the last second. */
 export const REPORT_SLOTS = 50
 export const TARGET_UNIT_MS = 10
+/** Loss is averaged over so long. */
+export const WISH_SECONDS = 5
+/** Lost packets in a row, on average, from which near copies are lost with what they copy. */
+export const BURST_PACKETS = 1.5
 
 /** Which earlier packets the receiver wants repeated, by their numbers: more is a larger number. */
 export const REDUNDANCIES = ["none", "d1", "d12", "d13"] as const

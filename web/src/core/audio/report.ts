@@ -1,7 +1,7 @@
 /** What the receiver of a call tells the sender in every frame (docs/spec/media.md section 5.1). */
 
 import { MalformedPayload } from "./errors.js"
-import { type Redundancy, REDUNDANCIES, REPORT_SLOTS, TARGET_UNIT_MS } from "./profiles.js"
+import { BURST_PACKETS, type Redundancy, REDUNDANCIES, REPORT_SLOTS, TARGET_UNIT_MS, WISH_SECONDS } from "./profiles.js"
 
 /** Which way the receiver wants the frames to come, by their numbers. */
 export const CARRIERS = ["message", "direct", "both"] as const
@@ -65,5 +65,49 @@ export class SlotFates {
     for (const fate of this.#fates.values()) counts[fate]++
     const known = Math.max(1, this.#fates.size)
     return { lost: Math.floor((counts.lost * 100) / known), late: Math.floor((counts.late * 100) / known) }
+  }
+
+  /** How many lost slots there are in a row, on average; 0 where none is lost. */
+  meanLostRun(): number {
+    let lost = 0
+    let runs = 0
+    let before: Fate | null = null
+    for (const fate of this.#fates.values()) {
+      if (fate === "lost") {
+        lost++
+        if (before !== "lost") runs++
+      }
+      before = fate
+    }
+    return runs === 0 ? 0 : lost / runs
+  }
+}
+
+/** Loss from which each is wished for; it is kept down to half of that. */
+const LEAST_PERCENT: Readonly<Record<Redundancy, number>> = { none: 0, d1: 2, d12: 8, d13: 2 }
+
+/** Which copies to wish for: more as soon as much is lost, less when little was for some seconds. */
+export class RedundancyWish {
+  readonly #seconds: number[] = []
+  #wish: Redundancy = "none"
+
+  /** The present one. */
+  get wish(): Redundancy {
+    return this.#wish
+  }
+
+  /** A second has passed: the share lost in it, and how many packets in a row are lost on average. */
+  second(lostPercent: number, lostRunPackets: number): void {
+    this.#seconds.push(lostPercent)
+    if (this.#seconds.length > WISH_SECONDS) this.#seconds.shift()
+    const mean = this.#seconds.reduce((sum, percent) => sum + percent, 0) / this.#seconds.length
+    const loss = Math.max(mean, lostPercent / 2)
+    let wanted: Redundancy = "none"
+    if (loss >= LEAST_PERCENT.d1) {
+      const several = loss >= LEAST_PERCENT.d12 ? "d12" : "d1"
+      wanted = lostRunPackets >= BURST_PACKETS ? "d13" : several
+    }
+    const isMore = REDUNDANCIES.indexOf(wanted) >= REDUNDANCIES.indexOf(this.#wish)
+    if (isMore || loss < LEAST_PERCENT[this.#wish] / 2) this.#wish = wanted
   }
 }

@@ -5,7 +5,7 @@ import { test } from "node:test"
 import { MalformedPayload } from "../../../src/core/audio/errors.js"
 import { decodePayload, encodePayload, type Payload, PayloadPacker } from "../../../src/core/audio/payload.js"
 import { PACKET_BYTES_MAX, PAYLOAD_BYTES_MAX, type Redundancy } from "../../../src/core/audio/profiles.js"
-import { NO_REPORT, type Report, SlotFates } from "../../../src/core/audio/report.js"
+import { NO_REPORT, RedundancyWish, type Report, SlotFates } from "../../../src/core/audio/report.js"
 import { packetSlots } from "../../../src/core/audio/toc.js"
 import { AUDIO_PAYLOAD_BYTES_MAX } from "../../../src/core/e2ee/sframe-constants.js"
 import { fromHex, toHex } from "../../../src/core/bytes.js"
@@ -24,7 +24,8 @@ interface Sender {
   readonly steps: readonly { readonly slot: number; readonly packet: string; readonly payload: string }[]
 }
 
-const FILE = load("payload", "frames.json", ["frames.json"]) as unknown as {
+const FILES = ["frames.json", "wishes.json"]
+const FILE = load("payload", "frames.json", FILES) as unknown as {
   readonly accepted: readonly Case[]
   readonly refused: readonly Case[]
   readonly packed: { readonly report: Record<string, unknown>; readonly senders: readonly Sender[] }
@@ -107,4 +108,17 @@ test("what comes after all is late and not lost", () => {
   assert.deepEqual(fates.percent(), { lost: 10, late: 0 })
   for (const slot of [110, 110, 111, 90]) fates.came(slot)
   assert.deepEqual(fates.percent(), { lost: 8, late: 2 })
+})
+
+test("what is wished for follows the loss as in Python", () => {
+  const courses = load("payload", "wishes.json", FILES) as unknown as
+    readonly { readonly shows: string; readonly seconds: readonly [number, number, Redundancy][] }[]
+  assert.ok(courses.length >= 6)
+  for (const { shows, seconds } of courses) {
+    const wish = new RedundancyWish()
+    seconds.forEach(([lost, run, wanted], second) => {
+      wish.second(lost, run)
+      assert.equal(wish.wish, wanted, `${shows}, second ${second}`)
+    })
+  }
 })
