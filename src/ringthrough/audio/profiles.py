@@ -25,7 +25,7 @@ class Profile:
 DIRECT = Profile("direct", 1, 22_000, Redundancy.D1)
 """A path that loses little and delays less: the shortest delay."""
 
-LOSSY = Profile("lossy", 1, 16_000, Redundancy.D12, 45)
+LOSSY = Profile("lossy", 1, 15_000, Redundancy.D12, 45)
 """A path that loses much: packets short enough for two copies."""
 
 ORDINARY = Profile("ordinary", 3, 16_000, Redundancy.NONE)

@@ -115,8 +115,8 @@ class SlotFates:
 WISH_SECONDS = 5
 """Loss is averaged over so long."""
 
-BURST_PACKETS = 1.5
-"""Lost packets in a row, on average, from which near copies are lost with what they copy."""
+BURST_PACKETS = 2.0
+"""Lost packets in a row, on average, from which near copies are lost with what they copy: more than chance makes."""
 
 _LEAST_PERCENT = {Redundancy.NONE: 0, Redundancy.D1: 2, Redundancy.D12: 8, Redundancy.D13: 2}
 """Loss from which each is wished for; it is kept down to half of that."""

@@ -21,8 +21,8 @@ export const REPORT_SLOTS = 50
 export const TARGET_UNIT_MS = 10
 /** Loss is averaged over so long. */
 export const WISH_SECONDS = 5
-/** Lost packets in a row, on average, from which near copies are lost with what they copy. */
-export const BURST_PACKETS = 1.5
+/** Lost packets in a row, on average, from which near copies are lost with what they copy: more than chance makes. */
+export const BURST_PACKETS = 2
 
 /** Which earlier packets the receiver wants repeated, by their numbers: more is a larger number. */
 export const REDUNDANCIES = ["none", "d1", "d12", "d13"] as const
@@ -54,7 +54,7 @@ export type ProfileName = "direct" | "lossy" | "ordinary" | "lean"
 
 export const PROFILES: Readonly<Record<ProfileName, Profile>> = {
   direct: { name: "direct", slots: 1, bitrateBps: 22_000, redundancy: "d1", packetBytesMax: 128 },
-  lossy: { name: "lossy", slots: 1, bitrateBps: 16_000, redundancy: "d12", packetBytesMax: 45 },
+  lossy: { name: "lossy", slots: 1, bitrateBps: 15_000, redundancy: "d12", packetBytesMax: 45 },
   ordinary: { name: "ordinary", slots: 3, bitrateBps: 16_000, redundancy: "none", packetBytesMax: 128 },
   lean: { name: "lean", slots: 6, bitrateBps: 8500, redundancy: "none", packetBytesMax: 128 },
 }
