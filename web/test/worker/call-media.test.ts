@@ -1,0 +1,128 @@
+/** Both ends of one call in one process: what is captured here is handed to playout there, in its place in time. */
+
+import assert from "node:assert/strict"
+import { test } from "node:test"
+import type { Report } from "../../src/core/audio/report.js"
+import { concat } from "../../src/core/bytes.js"
+import { callKey, sealFrame, SFrameSender } from "../../src/core/e2ee/sframe.js"
+import { PADDED_SIZES_BYTES } from "../../src/core/protocol/limits.js"
+import type { ArrivedPacket, CapturedPacket, CaptureControl, ReceiverState } from "../../src/worker/audio-ports.js"
+import { CallMedia } from "../../src/worker/call-media.js"
+import type { Conversation } from "../../src/worker/conversation.js"
+
+const CALL = "00".repeat(16)
+const BASE_KEY = new Uint8Array(32).fill(7)
+const FRAME_BODY_BYTES = PADDED_SIZES_BYTES[0] - 1
+
+/** A packet of 20 ms, of 60, of 120. */
+const SHORT = Uint8Array.from({ length: 40 }, (_none, index) => (index === 0 ? 0x48 : index))
+const LONG = Uint8Array.from({ length: 110 }, (_none, index) => (index === 0 ? 0x58 : index))
+
+/** One side of the call: its ports as the page holds them, and what leaves it. */
+class Side {
+  readonly sent: Uint8Array[] = []
+  readonly arrived: ArrivedPacket[] = []
+  readonly controls: CaptureControl[] = []
+  readonly media: CallMedia
+  capture = new MessageChannel()
+  playout = new MessageChannel()
+
+  constructor(leaf: number, peer: number) {
+    const store = { rows: () => [{ callId: CALL, epoch: 1, conversation: 1, baseKey: BASE_KEY, expiresS: 1e12 }] }
+    const connection = { attach: () => undefined, detach: () => undefined }
+    const conversation = { connection, stream: new Uint8Array(16), snapshot: { ownLeaf: leaf }, context: { store } }
+    this.media = new CallMedia(conversation as unknown as Conversation, CALL, peer, () => undefined, () => undefined, () => undefined)
+    const lanes = (this.media as unknown as { lanes: { send: (body: Uint8Array) => boolean } }).lanes
+    lanes.send = (body) => this.sent.push(body) > 0
+  }
+
+  attach(): void {
+    this.capture = new MessageChannel()
+    this.playout = new MessageChannel()
+    this.playout.port1.onmessage = ({ data }: MessageEvent<ArrivedPacket>) => this.arrived.push(data)
+    this.capture.port1.onmessage = ({ data }: MessageEvent<CaptureControl>) => this.controls.push(data)
+    this.media.attach(this.capture.port2, this.playout.port2, false)
+  }
+
+  /** Sends one packet after the other, and waits until each has left. */
+  async says(...packets: [number, Uint8Array][]): Promise<void> {
+    for (const [slot, packet] of packets) {
+      const before = this.sent.length
+      this.capture.port1.postMessage({ kind: "captured", slot, packet } satisfies CapturedPacket)
+      while (this.sent.length === before) await new Promise((resolve) => setImmediate(resolve))
+    }
+  }
+}
+
+async function call(work: (alice: Side, bob: Side) => Promise<void>): Promise<void> {
+  const [alice, bob] = [new Side(0, 1), new Side(1, 0)]
+  for (const side of [alice, bob]) {
+    await side.media.start()
+    side.attach()
+  }
+  try {
+    await work(alice, bob)
+  } finally {
+    for (const side of [alice, bob]) {
+      side.media.stop()
+      for (const { port1 } of [side.capture, side.playout]) port1.close()
+    }
+  }
+}
+
+async function delivered(from: Side, to: Side, lost: (index: number) => boolean = () => false): Promise<[number, boolean][]> {
+  to.arrived.length = 0
+  for (const [index, body] of from.sent.entries()) if (!lost(index)) await to.media.arrived(body)
+  await new Promise((resolve) => setTimeout(resolve))
+  return to.arrived.map(({ slot, repeated }) => [slot, repeated])
+}
+
+test("packets of every length keep their place, with the copies that the profile repeats", () =>
+  call(async (alice, bob) => {
+    await alice.says([0, LONG], [3, LONG])
+    alice.media.setProfile("lossy")
+    await alice.says([6, SHORT], [7, SHORT], [8, SHORT], [12, SHORT])
+    assert.deepEqual([...new Set(alice.sent.map((body) => body.length))], [PADDED_SIZES_BYTES[0]])
+    const heard = await delivered(alice, bob, (index) => index === 3)
+    assert.deepEqual(heard, [[0, false], [3, false], [6, false], [8, false], [6, true], [7, true], [12, false], [7, true], [8, true]])
+    assert.deepEqual(bob.arrived.find(({ slot }) => slot === 7)?.packet, SHORT)
+    assert.deepEqual(alice.controls.filter(({ kind }) => kind === "profile"), [
+      { kind: "profile", profile: "ordinary" }, { kind: "profile", profile: "lossy" },
+    ])
+  }))
+
+test("what one side hears, the other is told, and repeats what it is asked for", () =>
+  call(async (alice, bob) => {
+    const state: ReceiverState = { kind: "receiver", lostPercent: 9, latePercent: 1, targetMs: 40, redundancy: "d13" }
+    bob.playout.port1.postMessage(state)
+    await new Promise((resolve) => setTimeout(resolve))
+    await bob.says([0, SHORT])
+    await delivered(bob, alice)
+    const { peerReport } = alice.media as unknown as { peerReport: Report }
+    assert.deepEqual(peerReport, { lostPercent: 9, latePercent: 1, targetMs: 40, carrier: "message", redundancy: "d13" })
+    alice.media.setProfile("direct")
+    await alice.says([0, SHORT], [1, SHORT], [2, SHORT], [3, SHORT])
+    assert.deepEqual((await delivered(alice, bob)).slice(-3), [[3, false], [0, true], [2, true]])
+  }))
+
+test("a page that takes over goes on behind, for no counter may come twice", () =>
+  call(async (alice, bob) => {
+    await alice.says([50, LONG], [53, LONG])
+    alice.attach()
+    await alice.says([0, LONG], [3, LONG], [9, LONG])
+    assert.deepEqual(await delivered(alice, bob), [[0, false], [3, false], [6, false], [9, false], [15, false]])
+  }))
+
+test("forged and malformed frames are not played", () =>
+  call(async (alice, bob) => {
+    await alice.says([0, SHORT])
+    const forged = alice.sent[0]!.map((byte, index) => (index === 80 ? byte ^ 1 : byte))
+    const sender = new SFrameSender(await callKey(BASE_KEY, 0, 1), 100)
+    const sealed = async (payload: Uint8Array): Promise<Uint8Array> =>
+      concat(Uint8Array.of(1), await sealFrame(sender, payload, FRAME_BODY_BYTES))
+    const wrong = [new Uint8Array(0), Uint8Array.of(4, 0, 0, 0, 0, 0x48), Uint8Array.of(0, 0, 0, 0, 0, 0x40), Uint8Array.of(0, 99, 9, 0, 0, 0x48)]
+    alice.sent.splice(0, 1, forged, ...(await Promise.all(wrong.map(sealed))))
+    assert.deepEqual(await delivered(alice, bob), [])
+    alice.sent.splice(0, alice.sent.length, await sealed(Uint8Array.of(0, 0, 0, 0, 0, 0x48)))
+    assert.deepEqual(await delivered(alice, bob), [[104, false]])
+  }))
