@@ -152,6 +152,22 @@ def test_a_huge_jump_is_cheap() -> None:
         window.check(0)
 
 
+@pytest.mark.promise("CANNOT-FORGE")
+def test_counters_may_skip_and_never_go_back() -> None:
+    sender, receiver = pair(counter_start=5, counter_end=20)
+    assert sframe.open_frame(receiver, sframe.seal_frame(sender, b"a")).ctr == 5
+    sender.skip_to(6)
+    sender.skip_to(12)
+    assert sframe.open_frame(receiver, sframe.seal_frame(sender, b"b")).ctr == 12
+    for behind in (12, 5, 0, -1):
+        with pytest.raises(sframe.BadParameter):
+            sender.skip_to(behind)
+    assert sender.counter_next == 13
+    sender.skip_to(20)
+    with pytest.raises(sframe.CounterExhausted):
+        sframe.seal_frame(sender, b"c")
+
+
 def test_counters_end_with_an_error_and_never_repeat() -> None:
     sender, receiver = pair(counter_start=5, counter_end=7)
     assert [receiver.open(sender.seal(b"")).ctr for _ in range(2)] == [5, 6]

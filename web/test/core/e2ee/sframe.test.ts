@@ -99,6 +99,19 @@ test("every frame takes the next counter, also when sealed at once, and none is 
   assert.equal(sender.counterNext, 40)
 })
 
+test("counters may skip and never go back", async () => {
+  const sender = new SFrameSender(await callKey(BASE_KEY, 1, 7), 5, 20)
+  const counter = async (): Promise<number> => Number(decodeHeader(await sealFrame(sender, Uint8Array.of(1))).ctr)
+  assert.equal(await counter(), 5)
+  sender.skipTo(6)
+  sender.skipTo(12)
+  assert.equal(await counter(), 12)
+  for (const behind of [12, 5, 0, -1, NaN, 13.5]) assert.throws(() => sender.skipTo(behind), refusedFor("bad_parameter"))
+  assert.equal(sender.counterNext, 13)
+  sender.skipTo(20)
+  await assert.rejects(counter, refusedFor("counter_exhausted"))
+})
+
 test("a sender ends with its counters and cannot be copied", async () => {
   const key = await callKey(BASE_KEY, 1, 7)
   const sender = new SFrameSender(key, CALL_COUNTER_END - 1)
