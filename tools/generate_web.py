@@ -1,5 +1,5 @@
 """Writes the TypeScript that the web client shares with Python: limits, error lists, the call table, the
-constants of a call's lanes.
+constants of a call's lanes, the verdicts on its way.
 
 Nothing is mirrored by hand: run `python tools/generate_web.py` after a change of the Python side and commit both.
 tests/test_generated.py fails while a file is stale. With `--check`, only says which files are.
@@ -26,7 +26,7 @@ from ringthrough.e2ee import inbox, sframe  # noqa: E402
 from ringthrough.e2ee.content import calls as content_calls  # noqa: E402
 from ringthrough.e2ee.content import errors as content_errors  # noqa: E402
 from ringthrough.e2ee.content import limits as content_limits  # noqa: E402
-from ringthrough.protocol import calls, directory, errors, lane_control, lane_plan, lanes, limits  # noqa: E402
+from ringthrough.protocol import calls, directory, errors, lane_control, lane_plan, lanes, limits, verdicts  # noqa: E402
 
 CORE = ROOT / "web" / "src" / "core"
 SAFE_INTEGER_MAX = 2**53 - 1
@@ -172,6 +172,28 @@ def lane_control_constants() -> str:
     )
 
 
+def verdict_table() -> str:
+    """Everything about verdicts that is data."""
+    words = "".join(
+        f"  {verdict}: {{ matter: {literal(words.matter)}, remedy: {literal(words.remedy)} }},\n"
+        for verdict, words in verdicts.WORDS.items()
+    )
+    by_direct = "".join(f"  {key}: {literal(value)},\n" for key, value in verdicts.DIRECT_VERDICTS.items())
+    hides = "".join(
+        f"  {key}: [{', '.join(literal(item) for item in items)}],\n" for key, items in verdicts.EXPLAINS.items()
+    )
+    doc = comment(verdicts.Words.__doc__ or "")
+    return (
+        module_constants(verdicts)()
+        + enum(verdicts.Verdict)
+        + enum(verdicts.Direct)
+        + f"\n{doc}export const WORDS = {{\n{words}}} as const\n"
+        + f"\nexport const DIRECT_VERDICTS: {{ readonly [D in Direct]?: Verdict }} = {{\n{by_direct}}}\n"
+        + "\n/** What a verdict explains is not told beside it, nor after it. */\n"
+        + f"export const EXPLAINS: {{ readonly [V in Verdict]?: readonly Verdict[] }} = {{\n{hides}}}\n"
+    )
+
+
 def exporter_labels() -> str:
     """Labels and contexts that keep one use of a key apart from another."""
     pairs = {
@@ -288,6 +310,7 @@ FILES: dict[str, Callable[[], str]] = {
     "protocol/lane-control-constants.ts": lane_control_constants,
     "protocol/lane-plan-constants.ts": module_constants(lane_plan),
     "protocol/lanes-constants.ts": module_constants(lanes),
+    "protocol/verdicts-table.ts": verdict_table,
     "e2ee/sframe-constants.ts": module_constants(sframe, skip=("CALL_EXPORTER_LABEL",)),
     "e2ee/inbox-constants.ts": module_constants(inbox),
     "e2ee/content/calls-constants.ts": call_bodies,
