@@ -7,7 +7,7 @@ import itertools
 import numpy as np
 import pytest
 
-from ringthrough.audio.alignment import align, best_lag, cut_points, take
+from ringthrough.audio.alignment import align, best_lag, counterpart, cut_points, take
 from ringthrough.audio.pcm import FloatPcm
 
 RATE = 16_000
@@ -47,6 +47,24 @@ def test_change_of_delay_is_followed() -> None:
     at = points[2]
     heard = np.concatenate([said[:at], np.zeros(960), said[at:]])
     assert [segment.lag for segment in align(said, heard)] == [0, 0] + [960] * (len(points) - 3)
+
+
+def test_delay_shortened_in_pauses_within_a_segment_is_followed() -> None:
+    said = babble(12)
+    cuts = [(at, size) for at, size in ((41 * RATE // 10, 480), (56 * RATE // 10, 192)) for at in [at + RATE // 3]]
+    assert all(not np.any(said[at : at + size]) for at, size in cuts)
+    heard = np.delete(said, np.concatenate([np.arange(at, at + size) for at, size in cuts]))
+    assert np.array_equal(counterpart(said, heard, align(said, heard)), said)
+
+
+def test_delay_changed_within_a_phrase_stays_a_fault() -> None:
+    said = babble(12)
+    at = 5 * RATE + RATE // 10
+    assert np.all(said[at : at + 480])
+    heard = np.delete(said, np.arange(at, at + 480))
+    found = counterpart(said, heard, align(said, heard))
+    assert np.max(np.abs(found - said)) > 0.1
+    assert np.array_equal(found[6 * RATE :], said[6 * RATE :])
 
 
 def test_missing_piece_moves_nothing() -> None:

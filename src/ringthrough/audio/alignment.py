@@ -2,8 +2,9 @@
 
 A call adds a constant delay, and the jitter buffer may change it by a frame now and then. The reference is cut at
 its quietest instants into segments of 2 to 3 s; each is looked up in the recording near where the one before was
-found. Every sample of the reference gets a counterpart, silence where the recording has none: sound that is missing
-stays missing.
+found, and then phrase by phrase, since a player shortens its delay unheard in any pause; a change within a phrase
+stays in the score. Every sample of the reference gets a counterpart, silence where the recording has none: sound
+that is missing stays missing.
 """
 
 from __future__ import annotations
@@ -23,8 +24,13 @@ SEARCH_MS = 800
 FAR_SEARCH_MS = 8000
 """The same for a segment that is not found so near: some messengers play on after a stall of seconds."""
 
+PHRASE_SEARCH_MS = 200
+"""How far a phrase may lie from its segment: what a player cuts from the pauses of 3 s, and some frames."""
+
 _WINDOW = SAMPLE_RATE_HZ // 50
 _SILENT_RMS = 10 ** (-60 / 20)
+_PAUSE_RMS = 10 ** (-50 / 20)
+_PHRASE_MIN = SAMPLE_RATE_HZ // 4
 _SURE_CORRELATION = 0.4
 _MOVE_GAIN = 0.02
 
@@ -102,13 +108,46 @@ def align(reference: FloatPcm, heard: FloatPcm) -> list[Segment]:
     return segments
 
 
+def counterpart(reference: FloatPcm, heard: FloatPcm, segments: list[Segment]) -> FloatPcm:
+    """Return what was heard for each sample of `reference`: of each phrase of the `segments` where it was heard."""
+    reach = SAMPLE_RATE_HZ * PHRASE_SEARCH_MS // 1000
+    pieces = []
+    for segment in segments:
+        for start, stop in _phrases(reference, segment):
+            expected = start + segment.lag
+            at = (
+                expected
+                if segment.silent
+                else expected + (_nearby(reference[start:stop], heard, expected, reach) or 0)
+            )
+            pieces.append(take(heard, at, at + stop - start))
+    return np.concatenate(pieces)
+
+
+def _phrases(reference: FloatPcm, segment: Segment) -> list[tuple[int, int]]:
+    """The segment, cut in the middle of its pauses."""
+    windows = (segment.stop - segment.start) // _WINDOW
+    piece = reference[segment.start : segment.start + windows * _WINDOW].reshape(windows, _WINDOW)
+    quiet = np.mean(np.square(piece), axis=1) < _PAUSE_RMS**2
+    edges = np.flatnonzero(np.diff(np.concatenate([[False], quiet, [False]])))
+    bounds = [segment.start]
+    for first, last in edges.reshape(-1, 2):
+        middle = segment.start + int(first + last) * _WINDOW // 2
+        if min(middle - bounds[-1], segment.stop - middle) >= _PHRASE_MIN:
+            bounds.append(middle)
+    return [*itertools.pairwise([*bounds, segment.stop])]
+
+
 def _move(piece: FloatPcm, heard: FloatPcm, expected: int, search: int) -> int:
     """How many samples the piece lies behind where it is expected; only if it is not found near, it is sought far."""
-    for reach in (search, SAMPLE_RATE_HZ * FAR_SEARCH_MS // 1000):
-        alike = likeness(piece, take(heard, expected - reach, expected + piece.size + reach))
-        peak = int(np.argmax(alike))
-        if alike[reach] > _SURE_CORRELATION and alike[peak] <= alike[reach] + _MOVE_GAIN:
-            return 0
-        if alike[peak] > _SURE_CORRELATION:
-            return peak - reach
-    return 0
+    near = _nearby(piece, heard, expected, search)
+    return near if near is not None else _nearby(piece, heard, expected, SAMPLE_RATE_HZ * FAR_SEARCH_MS // 1000) or 0
+
+
+def _nearby(piece: FloatPcm, heard: FloatPcm, expected: int, reach: int) -> int | None:
+    """The same within `reach` samples; None where the piece is not recognised."""
+    alike = likeness(piece, take(heard, expected - reach, expected + piece.size + reach))
+    peak = int(np.argmax(alike))
+    if alike[reach] > _SURE_CORRELATION and alike[peak] <= alike[reach] + _MOVE_GAIN:
+        return 0
+    return peak - reach if alike[peak] > _SURE_CORRELATION else None

@@ -17,7 +17,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from .alignment import Segment, align, take
+from .alignment import Segment, align, counterpart
 from .errors import ScoreError, ScoreUnavailable
 from .pcm import SAMPLE_RATE_HZ, FloatPcm, as_float
 
@@ -65,7 +65,7 @@ def score(reference: npt.NDArray[np.generic], heard: npt.NDArray[np.generic]) ->
     spoken = [segment for segment in segments if not segment.silent]
     if not spoken:
         raise ScoreError("nothing is said in the reference")
-    aligned = np.concatenate([_counterpart(got, segment) for segment in segments])
+    aligned = counterpart(said, got, segments)
     pesq_values = [pesq(said[s.start : s.stop], aligned[s.start : s.stop]) for s in spoken]
     estoi_values = [estoi(said[s.start : s.stop], aligned[s.start : s.stop]) for s in spoken]
     lengths = [segment.stop - segment.start for segment in spoken]
@@ -88,10 +88,6 @@ def score(reference: npt.NDArray[np.generic], heard: npt.NDArray[np.generic]) ->
 
 
 Metric = Callable[[FloatPcm, FloatPcm], float]
-
-
-def _counterpart(heard: FloatPcm, segment: Segment) -> FloatPcm:
-    return take(heard, segment.start + segment.lag, segment.stop + segment.lag)
 
 
 def _mean(values: list[float], lengths: list[int]) -> float:
