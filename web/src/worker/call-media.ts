@@ -35,6 +35,7 @@ export class CallMedia {
   private epoch = -1
   private counterNext = 0
   private firstSlot: number | undefined
+  private chosen: ProfileName = "ordinary"
   private profile: Profile = PROFILES.ordinary
   private report: Report = NO_REPORT
   private peerReport: Report = NO_REPORT
@@ -83,7 +84,7 @@ export class CallMedia {
       else if (data.kind === "receiver") this.heardState(data)
     }
     this.mute(muted)
-    this.setProfile(this.profile.name)
+    this.codeBy(this.profile.name)
   }
 
   mute(muted: boolean): void {
@@ -92,6 +93,17 @@ export class CallMedia {
 
   /** Codes by another profile from the next packet on. */
   setProfile(name: ProfileName): void {
+    this.chosen = name
+    this.codeBy(name)
+  }
+
+  /** A narrow way gets little sound, whatever was chosen (docs/spec/lanes.md section 4). */
+  private followWay(): void {
+    const name = this.lanes.isNarrow ? "lean" : this.chosen
+    if (name !== this.profile.name) this.codeBy(name)
+  }
+
+  private codeBy(name: ProfileName): void {
     this.profile = PROFILES[name]
     this.control({ kind: "profile", profile: name })
   }
@@ -108,6 +120,7 @@ export class CallMedia {
 
   private send({ slot, packet }: CapturedPacket): void {
     if (this.isOver || this.sender === undefined || this.sealing >= SEALING_MAX) return
+    this.followWay()
     // The counter is the packet's place in time, so what the capture skipped is skipped here. A second page that takes
     // over the call counts from 0 again and goes on behind.
     if (this.firstSlot === undefined || slot - this.firstSlot < this.counterNext) this.firstSlot = slot - this.counterNext

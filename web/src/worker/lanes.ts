@@ -65,6 +65,11 @@ export class Lanes implements MessageLane {
     clearTimeout(this.ticking)
   }
 
+  /** Whether less sound should be sent. */
+  get isNarrow(): boolean {
+    return this.sender.controller.isNarrow(performance.now())
+  }
+
   /** Sends a frame now or not at all; false when it was dropped. */
   send(body: Uint8Array): boolean {
     const transmissions = this.sender.send(body, performance.now())

@@ -24,10 +24,10 @@ export const viewOfWay = ({ level, lanes, queueingMs, missShare }: Way): WayView
 export function wordsForWay(way: Way | undefined): string {
   if (way === undefined) return "Through the message connection."
   if (way.isSilent) return "Nothing passes at the moment; other connections are tried."
-  if (way.level === Level.LEAN) return "The connection is narrow: nothing is sent twice."
+  if (way.level === Level.LEAN) return "The connection is narrow: sound is kept small."
   if (way.level === Level.BOOST) return "Packets get lost: everything is sent twice."
   if (way.level === Level.HEAVY) return "Many packets get lost: everything is sent three times."
-  if (way.isNarrow) return "The other side's connection is narrow."
+  if (way.isNarrow) return "The other side's connection is narrow: sound is kept small."
   if (!way.isMessageConnection) return "Through a spare connection: the message connection was lost."
   return "Through the message connection."
 }

@@ -24,6 +24,7 @@ class Side {
   readonly arrived: ArrivedPacket[] = []
   readonly controls: CaptureControl[] = []
   readonly media: CallMedia
+  isNarrow = false
   capture = new MessageChannel()
   playout = new MessageChannel()
 
@@ -34,6 +35,7 @@ class Side {
     this.media = new CallMedia(conversation as unknown as Conversation, CALL, peer, () => undefined, () => undefined, () => undefined)
     const lanes = (this.media as unknown as { lanes: { send: (body: Uint8Array) => boolean } }).lanes
     lanes.send = (body) => this.sent.push(body) > 0
+    Object.defineProperty(lanes, "isNarrow", { get: () => this.isNarrow })
   }
 
   attach(): void {
@@ -111,6 +113,18 @@ test("a page that takes over goes on behind, for no counter may come twice", () 
     alice.attach()
     await alice.says([0, LONG], [3, LONG], [9, LONG])
     assert.deepEqual(await delivered(alice, bob), [[0, false], [3, false], [6, false], [9, false], [15, false]])
+  }))
+
+test("while the way is narrow, sound is coded small, and then as it was chosen", () =>
+  call(async (alice) => {
+    alice.media.setProfile("lossy")
+    alice.isNarrow = true
+    await alice.says([0, SHORT], [1, SHORT])
+    alice.isNarrow = false
+    await alice.says([2, SHORT], [3, SHORT])
+    await new Promise((resolve) => setTimeout(resolve))
+    const profiles = alice.controls.flatMap((control) => (control.kind === "profile" ? [control.profile] : []))
+    assert.deepEqual(profiles, ["ordinary", "lossy", "lean", "lossy"])
   }))
 
 test("forged and malformed frames are not played", () =>
