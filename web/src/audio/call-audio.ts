@@ -58,6 +58,8 @@ export interface CallAudio {
   /** For the engine worker: `ArrivedPacket` goes in, `PlayoutReport` comes out. */
   readonly playout: MessagePort
   setMuted(muted: boolean): void
+  /** Whether the loudspeaker plays the peer. */
+  setPeerHeard(isHeard: boolean): void
   /** Throws an `AudioError`, and the old microphone stays. */
   setInput(deviceId: string | null): Promise<void>
   /** False where the browser leaves the choice of the loudspeaker to the system. Throws `Unsupported` for a device it refuses. */
@@ -109,6 +111,10 @@ class RunningCall implements CallAudio {
   setMuted(muted: boolean): void {
     const control: CaptureControl = { kind: "mute", muted }
     this.#graph.mute(control)
+  }
+
+  setPeerHeard(isHeard: boolean): void {
+    this.#graph.setPeerHeard(isHeard)
   }
 
   async setInput(deviceId: string | null): Promise<void> {

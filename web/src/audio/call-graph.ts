@@ -66,6 +66,8 @@ export class CallGraph {
   onFailure: (error: AudioError) => void = () => undefined
   onSpeaking: (speaking: boolean) => void = () => undefined
   readonly #captureNode: AudioWorkletNode
+  /** The peer's loudness. Silence is made behind the worklet: one that is cut off would not keep up. */
+  readonly #heard: GainNode
   readonly #worker: Worker
   readonly #beganMs: number
   #source: MediaStreamAudioSourceNode | null = null
@@ -97,6 +99,7 @@ export class CallGraph {
       channelCount: 1, channelCountMode: "explicit", outputChannelCount: [1],
     })
     this.peer = new AudioWorkletNode(context, PLAYOUT_PROCESSOR, { numberOfInputs: 0, outputChannelCount: [1] })
+    this.#heard = new GainNode(context)
     const capture = new MessageChannel()
     const playout = new MessageChannel()
     this.capture = capture.port1
@@ -124,7 +127,7 @@ export class CallGraph {
     const captureStart: WorkletStart = { kind: "start", port: samples.port1 }
     this.#captureNode.port.postMessage(captureStart, [samples.port1])
     this.microphone.connect(this.#captureNode).connect(this.context.destination)
-    this.peer.connect(this.context.destination)
+    this.peer.connect(this.#heard).connect(this.context.destination)
   }
 
   #watch(): void {
@@ -159,6 +162,10 @@ export class CallGraph {
 
   mute(control: CaptureControl): void {
     this.#captureNode.port.postMessage(control)
+  }
+
+  setPeerHeard(isHeard: boolean): void {
+    this.#heard.gain.value = isHeard ? 1 : 0
   }
 
   close(): void {

@@ -12,11 +12,15 @@ export type SoundNews =
   /** The browser waits for a click before it plays. */
   | { readonly kind: "paused"; readonly needsClick: boolean }
   | { readonly kind: "running" }
+  /** Somebody speaks into the muted microphone, or no longer does. */
+  | { readonly kind: "muted_speaking"; readonly speaking: boolean }
 
 export interface RunningSound {
   readonly capture: MessagePort
   readonly playout: MessagePort
   setMuted(muted: boolean): void
+  /** Whether the loudspeaker plays the peer. */
+  setPeerHeard(isHeard: boolean): void
   setInput(deviceId: string | null): Promise<void>
   /** False where the browser leaves the choice to the system. */
   setOutput(deviceId: string | null): Promise<boolean>

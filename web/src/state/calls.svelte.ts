@@ -26,7 +26,11 @@ export class Calls {
   starting = $state<ConversationId | null>(null)
   sound = $state.raw<RunningSound | null>(null)
   trouble = $state.raw<SoundNews | null>(null)
+  /** Neither side's voice passes here until one takes the call up again. The other side is not told. */
+  held = $state(false)
+  speaksMuted = $state(false)
   #ownCall: CallId | null = null
+  #mutedBefore = false
   #forget: () => void = () => undefined
 
   constructor(outside: CallsOutside) {
@@ -103,8 +107,23 @@ export class Calls {
 
   async toggleMute(): Promise<void> {
     const call = this.current
-    if (call === null) return
-    const muted = !call.muted
+    if (call === null || this.held) return
+    await this.#silence(call, !call.muted)
+  }
+
+  /** The mute of before comes back with the call. */
+  async toggleHold(): Promise<void> {
+    const call = this.current
+    if (call === null || this.sound === null) return
+    this.held = !this.held
+    if (this.held) this.#mutedBefore = call.muted
+    this.sound.setPeerHeard(!this.held)
+    await this.#silence(call, this.held || this.#mutedBefore)
+  }
+
+  /** The engine stops sending as well: a page that hangs must not speak. */
+  async #silence(call: CallView, muted: boolean): Promise<void> {
+    this.speaksMuted = false
     this.sound?.setMuted(muted)
     this.current = { ...call, muted }
     await this.#try(() => this.#outside.engine.mute(call.id, muted))
@@ -141,7 +160,8 @@ export class Calls {
     const { inputDeviceId, outputDeviceId } = this.#outside.preferences.values
     this.trouble = null
     const sound = await this.#outside.openSound({ input: inputDeviceId, output: outputDeviceId }, (news) => {
-      this.trouble = news.kind === "running" ? null : news
+      if (news.kind === "muted_speaking") this.speaksMuted = news.speaking && !this.held
+      else this.trouble = news.kind === "running" ? null : news
     })
     this.sound = sound
     return sound
@@ -161,6 +181,7 @@ export class Calls {
     if (call !== null && this.#ownCall !== null && this.#ownCall !== call) return
     this.sound?.stop()
     this.sound = null
+    this.held = this.speaksMuted = false
     this.#ownCall = null
   }
 

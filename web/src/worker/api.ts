@@ -107,6 +107,24 @@ export interface WayView {
   readonly queueingMs: number
   /** Share of copies that were not answered in time, 0 to 1. */
   readonly missShare: number
+  /** To the server and back. */
+  readonly roundTripMs: number
+  /** Connections opened for it so far, the message connection counted. */
+  readonly lanesOpened: number
+}
+
+/** What is in the call's way (docs/spec/verdicts.md), and two sentences: what is the matter, what is done about it. */
+export interface VerdictView {
+  readonly verdict: string
+  readonly matter: string
+  readonly remedy: string
+}
+
+/** One second of a call. */
+export interface TracePoint {
+  readonly roundTripMs: number
+  /** Share of the peer's sound that had to be invented, 0 to 1. */
+  readonly lostShare: number
 }
 
 export interface CallView {
@@ -122,6 +140,10 @@ export interface CallView {
   readonly carrier: string
   /** Null until sound is on its way. */
   readonly way: WayView | null
+  /** What is in its way, the one that matters most first; empty while too little was measured. */
+  readonly verdicts: readonly VerdictView[]
+  /** The last minute, the oldest second first. */
+  readonly trace: readonly TracePoint[]
   readonly quality: "good" | "fair" | "poor" | "unknown"
   /** Why it ended, in words for people; empty until then. */
   readonly ended: string

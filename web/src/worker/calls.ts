@@ -5,7 +5,8 @@ import { fromHex, toHex } from "../core/bytes.js"
 import * as mimi from "../core/e2ee/content/index.js"
 import * as machine from "../core/protocol/calls.js"
 import type { EndReason } from "../core/protocol/calls-table.js"
-import type { CallHistoryEntry, CallPhase, CallView, EngineEvent } from "./api.js"
+import { Watch } from "../core/protocol/verdicts.js"
+import type { CallHistoryEntry, CallPhase, CallView, EngineEvent, TracePoint } from "./api.js"
 import type { PlayoutReport } from "./audio-ports.js"
 import { random } from "./buffers.js"
 import { forgetCallKeys } from "./call-keys.js"
@@ -16,10 +17,12 @@ import type { Arrival, Conversation } from "./conversation.js"
 import { EngineError } from "./errors.js"
 import type { CallRow } from "./store/rows.js"
 import type { Views } from "./views.js"
-import { viewOfWay, type Way, wordsForWay } from "./way.js"
+import { sampleOf, viewOfVerdict, viewOfWay, type Way, wordsForWay } from "./way.js"
 
 const FAIR_SHARE = 0.02
 const POOR_SHARE = 0.1
+/** Seconds that a call's trace goes back. */
+const TRACE_POINTS_MAX = 60
 
 interface Current {
   readonly conversation: Conversation
@@ -36,6 +39,9 @@ interface Current {
   quality: CallView["quality"]
   lastReport: PlayoutReport | undefined
   way: Way | undefined
+  watch: Watch
+  trace: readonly TracePoint[]
+  lostShare: number
   media: CallMedia | undefined
   ports: readonly [MessagePort, MessagePort] | undefined
 }
@@ -210,7 +216,7 @@ export class Calls {
     return {
       conversation, incoming, machine: new machine.CallMachine(conversation.snapshot.ownLeaf as machine.LeafIndex), id, wire: id, peer,
       phase: incoming ? "ringing_here" : "calling", muted: false, answered: false, sinceMs: null, quality: "unknown",
-      lastReport: undefined, way: undefined, media: undefined, ports: undefined,
+      lastReport: undefined, way: undefined, watch: new Watch(performance.now()), trace: [], lostShare: 0, media: undefined, ports: undefined,
     }
   }
 
@@ -258,6 +264,7 @@ export class Calls {
       (way) => this.wayChanged(current, way),
     )
     current.media = media
+    current.watch = new Watch(performance.now())
     media.start().catch(() => this.step((m, now) => m.fail(now)))
     const watch = async (): Promise<void> => {
       while (this.current === current) {
@@ -297,6 +304,7 @@ export class Calls {
     const lost = report.concealedSlots - (lastReport?.concealedSlots ?? 0)
     if (played + lost === 0) return
     const share = lost / (played + lost)
+    current.lostShare = share
     const quality = share > POOR_SHARE ? "poor" : share > FAIR_SHARE ? "fair" : "good"
     if (quality === current.quality) return
     current.quality = quality
@@ -305,6 +313,9 @@ export class Calls {
 
   private wayChanged(current: Current, way: Way): void {
     current.way = way
+    current.watch.note(sampleOf(way), performance.now())
+    const point = { roundTripMs: way.roundTripMs, lostShare: current.lostShare }
+    current.trace = [...current.trace, point].slice(-TRACE_POINTS_MAX)
     this.show(current)
   }
 
@@ -368,10 +379,11 @@ export class Calls {
   }
 
   private viewOf(current: Current): CallView {
-    const { id, conversation, peer, incoming, phase, muted, sinceMs, quality, way } = current
+    const { id, conversation, peer, incoming, phase, muted, sinceMs, quality, way, watch, trace } = current
     return {
       id, conversation: this.views.idOf(conversation.id), peer: this.views.person(peer), incoming, phase, muted, sinceMs,
-      carrier: wordsForWay(way), quality, way: way === undefined ? null : viewOfWay(way), ended: "",
+      carrier: wordsForWay(way), quality, way: way === undefined ? null : viewOfWay(way),
+      verdicts: watch.verdicts(performance.now()).map(viewOfVerdict), trace, ended: "",
     }
   }
 }

@@ -23,8 +23,8 @@ interface Socket {
 }
 
 /**
- * Sends and receives the sealed frames of one call. `onBody` is called once for each frame that arrives, `onWay` at most
- * once a second when the call goes another way than before.
+ * Sends and receives the sealed frames of one call. `onBody` is called once for each frame that arrives, `onWay` once a
+ * second.
  */
 export class Lanes implements MessageLane {
   private readonly sockets = new Map<LaneId, Socket>()
@@ -39,7 +39,7 @@ export class Lanes implements MessageLane {
   private ticking: ReturnType<typeof setTimeout> | undefined
   private tickMs = 0
   private isSilent = false
-  private told = ""
+  private lanesDied = 0
   private toldMs = -Infinity
 
   constructor(
@@ -85,7 +85,7 @@ export class Lanes implements MessageLane {
   }
 
   mainLost(): void {
-    if (this.main !== undefined) this.closed(this.main, false)
+    if (this.main !== undefined) this.died(this.main, false)
   }
 
   mainReceived(frame: Joined | Carried | Acked): void {
@@ -104,7 +104,8 @@ export class Lanes implements MessageLane {
       // The message connection is left only when nothing comes through it: messages may be under way on it.
       if (lane === this.main && !stalled.includes(lane)) continue
       const socket = this.sockets.get(lane)
-      this.closed(lane, false)
+      if (stalled.includes(lane)) this.died(lane, false)
+      else this.closed(lane, false)
       socket?.end()
     }
     if (dial && this.instance !== undefined) this.dial(now)
@@ -123,7 +124,7 @@ export class Lanes implements MessageLane {
       },
       received: (frame, bytes) => lane !== undefined && this.received(lane, frame, bytes),
       ended: (isReset) => {
-        if (lane !== undefined) return this.closed(lane, isReset)
+        if (lane !== undefined) return this.died(lane, isReset)
         this.dialling.delete(socket)
         if (isReset) this.plan.refused()
         this.plan.dialEnded()
@@ -145,6 +146,12 @@ export class Lanes implements MessageLane {
     this.sender.open(lane)
     this.plan.opened(lane, now)
     return lane
+  }
+
+  /** It was not we who wanted a lane less. */
+  private died(lane: LaneId, isReset: boolean): void {
+    if (this.sockets.has(lane)) this.lanesDied++
+    this.closed(lane, isReset)
   }
 
   private closed(lane: LaneId, isReset: boolean): void {
@@ -172,9 +179,11 @@ export class Lanes implements MessageLane {
   }
 
   private tellWay(now: number): void {
+    if (now - this.toldMs < TELL_MS) return
+    this.toldMs = now
     const { controller } = this.sender
     const isLean = controller.level === Level.LEAN || controller.levelBack === Level.LEAN
-    const way: Way = {
+    this.onWay({
       level: isLean ? Level.LEAN : (Math.max(controller.level, controller.levelBack) as Level),
       isNarrow: isLean || controller.isNarrow(now),
       lanes: this.sockets.size,
@@ -182,11 +191,12 @@ export class Lanes implements MessageLane {
       isSilent: this.isSilent,
       queueingMs: Math.max(0, Math.round(controller.queueingMs(now) / 10) * 10),
       missShare: Math.round(controller.missShare(now) * 100) / 100,
-    }
-    const told = JSON.stringify(way)
-    if (told === this.told || now - this.toldMs < TELL_MS) return
-    ;[this.told, this.toldMs] = [told, now]
-    this.onWay(way)
+      roundTripMs: Math.round(controller.roundTripMs),
+      lanesOpened: this.nextLane,
+      lanesDied: this.lanesDied,
+      freezeBytes: this.plan.freezeBytes,
+      lanesMax: this.plan.lanesMax,
+    })
   }
 
   // -- sending ---------------------------------------------------------------------------------------------------

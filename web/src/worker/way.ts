@@ -1,6 +1,7 @@
 // How a call goes to the server and back, in words and numbers for people.
 import { Level } from "../core/protocol/lane-control.js"
-import type { WayView } from "./api.js"
+import { Direct, type Sample, type Verdict, WORDS } from "../core/protocol/verdicts.js"
+import type { VerdictView, WayView } from "./api.js"
 
 /** What the lanes tell of themselves. */
 export interface Way {
@@ -14,20 +15,31 @@ export interface Way {
   readonly isSilent: boolean
   readonly queueingMs: number
   readonly missShare: number
+  /** To the server and back. */
+  readonly roundTripMs: number
+  /** In all, so far. */
+  readonly lanesOpened: number
+  /** Cut, or left because they answered nothing. */
+  readonly lanesDied: number
+  /** What was learnt of this network: after how many bytes it freezes a connection, how many it lets live. */
+  readonly freezeBytes: number | null
+  readonly lanesMax: number | null
 }
 
 const NAMES = { [Level.LEAN]: "lean", [Level.NORMAL]: "normal", [Level.BOOST]: "boost", [Level.HEAVY]: "heavy" } as const
 
-export const viewOfWay = ({ level, lanes, queueingMs, missShare }: Way): WayView => ({ level: NAMES[level], lanes, queueingMs, missShare })
+export const viewOfWay = ({ level, lanes, queueingMs, missShare, roundTripMs, lanesOpened }: Way): WayView =>
+  ({ level: NAMES[level], lanes, queueingMs, missShare, roundTripMs, lanesOpened })
 
-/** One sentence: the worst first. */
+/** What a verdict is made from. A call never leaves a connection idle, so it finds none that was cut for that. */
+export const sampleOf = (way: Way, direct: Direct = Direct.OFF): Sample => ({ ...way, idleCuts: 0, direct })
+
+export const viewOfVerdict = (verdict: Verdict): VerdictView => ({ verdict, ...WORDS[verdict] })
+
+/** Which way, in one sentence. */
 export function wordsForWay(way: Way | undefined): string {
   if (way === undefined) return "Through the message connection."
   if (way.isSilent) return "Nothing passes at the moment; other connections are tried."
-  if (way.level === Level.LEAN) return "The connection is narrow: sound is kept small."
-  if (way.level === Level.BOOST) return "Packets get lost: everything is sent twice."
-  if (way.level === Level.HEAVY) return "Many packets get lost: everything is sent three times."
-  if (way.isNarrow) return "The other side's connection is narrow: sound is kept small."
   if (!way.isMessageConnection) return "Through a spare connection: the message connection was lost."
   return "Through the message connection."
 }

@@ -34,6 +34,7 @@ const silentSound: OpenSound = () => {
     capture: capture.port1,
     playout: playout.port1,
     setMuted: () => undefined,
+    setPeerHeard: () => undefined,
     setInput: () => Promise.resolve(),
     setOutput: () => Promise.resolve(true),
     level: () => ({ microphone: 0.1, peer: 0.2 }),

@@ -3,7 +3,7 @@
 import assert from "node:assert/strict"
 import { test } from "node:test"
 import type { CallView, MessageView } from "../../src/worker/api.js"
-import type { RunningSound } from "../../src/state/call-sound.js"
+import type { RunningSound, SoundNews } from "../../src/state/call-sound.js"
 import { connectEngine, type EngineClient } from "../../src/state/engine-client.js"
 import { faultOf } from "../../src/state/faults.js"
 import { Preferences, readPreferences } from "../../src/state/preferences.svelte.js"
@@ -28,7 +28,8 @@ class Stage {
   readonly engine: EngineClient
   readonly session: Session
   readonly notices: string[] = []
-  readonly sounds: { stopped: boolean; muted: boolean }[] = []
+  readonly sounds: { stopped: boolean; muted: boolean; heard: boolean }[] = []
+  onSoundNews: (news: SoundNews) => void = () => undefined
   soundFails: unknown = null
   readonly #wire = new MessageChannel()
 
@@ -41,19 +42,23 @@ class Stage {
     this.session = new Session({
       engine: this.engine, clock: this.clock, preferences: new Preferences(null),
       place: { hash: () => place, go: (next) => { place = next }, onChange: () => undefined },
-      openSound: () => this.#open(),
+      openSound: (_devices, onNews) => {
+        this.onSoundNews = onNews
+        return this.#open()
+      },
       onNotice: (notice) => this.notices.push(`${notice.title}: ${notice.text}`),
     })
   }
 
   async #open(): Promise<RunningSound> {
     if (this.soundFails !== null) throw this.soundFails
-    const sound = { stopped: false, muted: false }
+    const sound = { stopped: false, muted: false, heard: true }
     this.sounds.push(sound)
     const ports = [new MessageChannel(), new MessageChannel()] as const
     return {
       capture: ports[0].port1, playout: ports[1].port1,
       setMuted: (muted) => { sound.muted = muted },
+      setPeerHeard: (heard) => { sound.heard = heard },
       setInput: () => Promise.resolve(), setOutput: () => Promise.resolve(true),
       level: () => ({ microphone: 0, peer: 0 }),
       stop: () => { sound.stopped = true; for (const { port1, port2 } of ports) { port1.close(); port2.close() } },
@@ -232,13 +237,38 @@ staged("a call's sound begins with the answer and ends with the call", async ({ 
   await session.calls.answer()
   assert.ok(fake.asked.includes("attachAudio()"))
   await session.calls.toggleMute()
-  assert.deepEqual(sounds, [{ stopped: false, muted: true }])
+  assert.deepEqual(sounds, [{ stopped: false, muted: true, heard: true }])
   fake.call("@tomas", { phase: "ended", ended: "They hung up." })
   await settled()
   assert.equal(sounds[0]!.stopped, true)
   assert.equal(session.calls.current?.ended, "They hung up.")
   clock.pass(12_001)
   assert.equal(session.calls.current, null)
+})
+
+staged("a call on hold neither speaks nor is heard, and comes back as it was", async (stage) => {
+  const { fake, session: { calls }, sounds } = stage
+  await calls.place(fake.idOf("@ana"))
+  await settled()
+  for (const muted of [false, true]) {
+    if (muted) await calls.toggleMute()
+    await calls.toggleHold()
+    assert.deepEqual(sounds[0], { stopped: false, muted: true, heard: false })
+    assert.equal(fake.asked.at(-1), "mute(true)")
+    await calls.toggleMute()
+    assert.equal(sounds[0]!.muted, true)
+    await calls.toggleHold()
+    assert.deepEqual(sounds[0], { stopped: false, muted, heard: true })
+    assert.equal(fake.asked.at(-1), `mute(${String(muted)})`)
+  }
+  stage.onSoundNews({ kind: "muted_speaking", speaking: true })
+  assert.equal(calls.speaksMuted, true)
+  assert.equal(calls.trouble, null)
+  await calls.toggleHold()
+  stage.onSoundNews({ kind: "muted_speaking", speaking: true })
+  assert.equal(calls.speaksMuted, false)
+  await calls.hangUp()
+  assert.equal(calls.held, false)
 })
 
 staged("a second call never takes the place of one that goes on", async ({ fake, session }) => {

@@ -5,7 +5,8 @@ import { type BundleId, type ClientFrame, decodeClient, encode, type ServerFrame
 import { FIRST_DIAL_MS } from "../../src/core/protocol/lane-plan-constants.js"
 import type { Connection, MessageLane } from "../../src/worker/connection.js"
 import { Lanes } from "../../src/worker/lanes.js"
-import { viewOfWay, type Way, wordsForWay } from "../../src/worker/way.js"
+import { Watch } from "../../src/core/protocol/verdicts.js"
+import { sampleOf, viewOfVerdict, viewOfWay, type Way, wordsForWay } from "../../src/worker/way.js"
 
 const STREAM = new Uint8Array(16).fill(1) as StreamId
 const BUNDLE = new Uint8Array(16).fill(2) as BundleId
@@ -263,27 +264,35 @@ test("the end closes every connection but the message connection's, and nothing 
   assert.equal(main.lane, undefined)
 })
 
-test("the way is told when it is another, at most once a second", () => {
+test("the way is told once a second", () => {
   const { main, ways, spare } = withTwo()
   const before = ways.length
-  after(1500)
+  after(3000)
+  assert.equal(ways.length, before + 3)
   assert.equal(ways.at(-1)?.lanes, 2)
   assert.equal(wordsForWay(ways.at(-1)), "Through the message connection.")
   main.lane?.mainLost()
   after(1500)
-  assert.equal(ways.length, before + 2)
   assert.equal(wordsForWay(ways.at(-1)), "Through a spare connection: the message connection was lost.")
   spare.onclose?.({ code: 1006 })
   after(1500)
   assert.ok(ways.at(-1)?.isSilent)
+  assert.deepEqual([ways.at(-1)?.lanesOpened, ways.at(-1)?.lanesDied], [2, 2])
 })
 
-test("one sentence says the worst", () => {
-  const good: Way = { level: 1, isNarrow: false, lanes: 2, isMessageConnection: true, isSilent: false, queueingMs: 0, missShare: 0 }
-  const said = [{}, { isMessageConnection: false }, { isNarrow: true }, { level: 2 }, { level: 3 }, { level: 0, isNarrow: true }, { isSilent: true }]
-    .map((change) => wordsForWay({ ...good, ...change } as Way))
-  assert.equal(new Set(said).size, 7)
+test("one sentence says which way, and a sample of it what is in the way", () => {
+  const good: Way = {
+    level: 1, isNarrow: false, lanes: 2, isMessageConnection: true, isSilent: false, queueingMs: 0, missShare: 0, roundTripMs: 50,
+    lanesOpened: 2, lanesDied: 0, freezeBytes: null, lanesMax: null,
+  }
+  const said = [{}, { isMessageConnection: false }, { isSilent: true }].map((change) => wordsForWay({ ...good, ...change }))
+  assert.equal(new Set(said).size, 3)
   assert.equal(said[0], wordsForWay(undefined))
-  assert.equal(wordsForWay({ ...good, level: 0, isSilent: true }), said[6])
-  assert.deepEqual(viewOfWay({ ...good, level: 3 }), { level: "heavy", lanes: 2, queueingMs: 0, missShare: 0 })
+  assert.deepEqual(viewOfWay({ ...good, level: 3 }), {
+    level: "heavy", lanes: 2, queueingMs: 0, missShare: 0, roundTripMs: 50, lanesOpened: 2,
+  })
+  const watch = new Watch(0)
+  watch.note(sampleOf({ ...good, freezeBytes: 16_000 }, "blocked"), 5000)
+  assert.deepEqual(watch.verdicts(5000), ["frozen", "direct_blocked"])
+  assert.match(viewOfVerdict("frozen").matter, /freezes/)
 })

@@ -27,6 +27,9 @@ export const openSound: OpenSound = async (devices, onNews) => {
         case "running":
           onNews({ kind: "running" })
           break
+        case "muted_speaking":
+          onNews(event)
+          break
         case "input":
           break
       }
