@@ -22,11 +22,11 @@ sys.path.insert(0, str(ROOT / "src"))
 
 from ringthrough.audio import payload, pcm, profiles, report, toc  # noqa: E402
 from ringthrough.client import conversation  # noqa: E402
-from ringthrough.e2ee import inbox, sframe  # noqa: E402
+from ringthrough.e2ee import direct, inbox, sframe  # noqa: E402
 from ringthrough.e2ee.content import calls as content_calls  # noqa: E402
 from ringthrough.e2ee.content import errors as content_errors  # noqa: E402
 from ringthrough.e2ee.content import limits as content_limits  # noqa: E402
-from ringthrough.protocol import calls, directory, errors, lane_control, lane_plan, lanes, limits, verdicts  # noqa: E402
+from ringthrough.protocol import calls, carriers, directory, errors, lane_control, lane_plan, lanes, limits, verdicts  # noqa: E402
 
 CORE = ROOT / "web" / "src" / "core"
 SAFE_INTEGER_MAX = 2**53 - 1
@@ -194,6 +194,11 @@ def verdict_table() -> str:
     )
 
 
+def carriers_constants() -> str:
+    """The bounds of the carriers, with their two enumerations."""
+    return header(carriers) + "\n" + constants(carriers) + enum(carriers.Way) + enum(carriers.Step)
+
+
 def exporter_labels() -> str:
     """Labels and contexts that keep one use of a key apart from another."""
     pairs = {
@@ -311,8 +316,10 @@ FILES: dict[str, Callable[[], str]] = {
     "protocol/lane-plan-constants.ts": module_constants(lane_plan),
     "protocol/lanes-constants.ts": module_constants(lanes),
     "protocol/verdicts-table.ts": verdict_table,
+    "protocol/carriers-constants.ts": carriers_constants,
     "e2ee/sframe-constants.ts": module_constants(sframe, skip=("CALL_EXPORTER_LABEL",)),
     "e2ee/inbox-constants.ts": module_constants(inbox),
+    "e2ee/direct-constants.ts": module_constants(direct),
     "e2ee/content/calls-constants.ts": call_bodies,
     "e2ee/content/limits.ts": module_constants(content_limits),
     "e2ee/content/errors.ts": content_reasons,
