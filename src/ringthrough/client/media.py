@@ -32,6 +32,7 @@ from ringthrough.protocol.frames import BundleId
 from ringthrough.protocol.limits import BUNDLE_ID_BYTES, PADDED_SIZES_BYTES
 
 from .conversation import Conversation
+from .direct import DirectRefusal
 from .errors import NotAMember
 from .lanes import Lanes
 
@@ -39,6 +40,8 @@ log = logging.getLogger(__name__)
 
 SIGNAL_KIND_MEDIA = b"\x01"
 """First byte of a signal that carries a sealed media frame (docs/spec/media.md)."""
+SIGNAL_KIND_DIRECT = b"\x03"
+"""First byte of one that carries signalling of a direct channel."""
 FRAME_BODY_BYTES = PADDED_SIZES_BYTES[0] - len(SIGNAL_KIND_MEDIA)
 HEARD_NOTE_MS = 1000
 STALL_S = 0.005
@@ -175,6 +178,7 @@ class CallMedia:
         """Slots said since the media began: the counter of the next packet."""
         self._playout = Playout()
         self._receiver = SFrameReceiver()
+        self._direct = DirectRefusal(peer_leaf, FRAME_BODY_BYTES)
         self._epoch = -1
         self._sender: SFrameSender | None = None
         self._arrived = asyncio.Event()
@@ -244,6 +248,11 @@ class CallMedia:
             self.stats.dropped_at_sender += 1
 
     def _on_signal(self, body: bytes) -> None:
+        if body[:1] == SIGNAL_KIND_DIRECT:
+            answer = self._direct.answer(body[1:])
+            if answer is not None:
+                self.lanes.send(SIGNAL_KIND_DIRECT + answer)
+            return
         if body[:1] != SIGNAL_KIND_MEDIA:
             return
         try:
@@ -299,6 +308,7 @@ class CallMedia:
             for old in self._receiver.kids:
                 self._timers.append(self._loop.call_later(OLD_KEY_S, self._receiver.forget, old))
             self._receiver.add_key(call_key(base_key, self._peer_leaf, epoch))
+            self._direct.take_key(base_key, own_leaf, epoch)
             start = 0 if self._sender is None else self._sender.counter_next
             self._sender = SFrameSender(call_key(base_key, own_leaf, epoch), counter_start=start)
         if self._epoch != before:
