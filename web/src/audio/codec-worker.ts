@@ -17,6 +17,7 @@ class CodecLine {
   readonly #resampler: Resampler | null
   readonly #maker: PacketMaker
   readonly #effort = new Effort()
+  #isTaken = false
   #slots = 0
   #failed = 0
 
@@ -33,14 +34,18 @@ class CodecLine {
     return this.#encoder.lookaheadMs + (this.#resampler?.delayMs ?? 0)
   }
 
+  /** The engine names a profile when it takes the line. What was said before, such as while it rang, is coded for nobody. */
   setProfile(name: ProfileName): void {
+    this.#isTaken = true
     this.#maker.setProfile(PROFILES[name])
   }
 
   take({ slot, samples }: SampleSlot): void {
     const began = performance.now()
     try {
-      this.#maker.push(slot, this.#resampler === null ? samples : this.#resampler.push(samples))
+      const sound = this.#resampler === null ? samples : this.#resampler.push(samples)
+      if (!this.#isTaken) return
+      this.#maker.push(slot, sound)
     } catch {
       // A packet lost here is a packet lost on the way: the far side conceals it, and the report says so.
       this.#failed++

@@ -81,6 +81,7 @@ addEventListener("message", ({ data }: MessageEvent<Order>) => {
     ports = data
     watchMachine()
     carry(data.capture, data.playout, data.fate)
+    data.capture.postMessage({ kind: "profile", profile: "ordinary" } satisfies CaptureControl)
   } else if (data.kind === "mute" || data.kind === "profile") {
     ports?.capture.postMessage(data)
   } else if (data.kind === "nonsense") {
