@@ -254,6 +254,19 @@ async def test_mute_sends_silence_and_keeps_the_pace(built: Path, microphone: tu
     assert state["report"]["concealedSlots"] <= concealed_max(state)
 
 
+async def test_what_is_said_while_it_rings_leaves_nowhere(built: Path, microphone: tuple[Path, Pcm]) -> None:
+    async with opened(built, speaking(microphone)) as page:
+        await start(page, CLEAN, ringMs=2000)
+        await asyncio.sleep(3)
+        state, stats = await page.evaluate("harness.counts()"), await page.evaluate("harness.stats()")
+    slots = state["counts"]["slots"]
+    assert stats["firstCapturedMs"] < 1500, "the microphone was open meanwhile"
+    assert slots[0] >= 80
+    assert len(slots) <= 3000 // 60 + 8, "nothing was kept for later"
+    assert steps(state) == {PACKET_SLOTS}
+    assert state["receiver"]["targetMs"] <= 130
+
+
 async def test_interruption_is_counted_and_the_call_goes_on(built: Path, microphone: tuple[Path, Pcm]) -> None:
     async with opened(built, speaking(microphone)) as page:
         await start(page, CLEAN)

@@ -6,7 +6,7 @@
 import { PROFILES, SLOT_MS } from "../core/audio/profiles.js"
 import type { CaptureControl, PlayoutReport } from "../worker/audio-ports.js"
 import { type AudioError, Unsupported } from "./errors.js"
-import { CallGraph } from "./call-graph.js"
+import { CallGraph, openContext } from "./call-graph.js"
 import type { CodecReport } from "./messages.js"
 import { closeMicrophone, explain, openMicrophone } from "./microphone.js"
 
@@ -57,6 +57,8 @@ export interface CallAudio {
   readonly capture: MessagePort
   /** For the engine worker: `ArrivedPacket` goes in, `PlayoutReport` comes out. */
   readonly playout: MessagePort
+  /** Settles when the microphone is open; silence is sent before. Rejects with an `AudioError`: stop the call then. */
+  readonly speaking: Promise<void>
   setMuted(muted: boolean): void
   /** Whether the loudspeaker plays the peer. */
   setPeerHeard(isHeard: boolean): void
@@ -76,24 +78,24 @@ export interface CallAudio {
 class RunningCall implements CallAudio {
   readonly capture: MessagePort
   readonly playout: MessagePort
+  readonly speaking: Promise<void>
   readonly #graph: CallGraph
   readonly #processing: boolean
   readonly #notify: (event: CallAudioEvent) => void
-  #stream: MediaStream
+  #stream: MediaStream | null = null
   #wanted: string | null
   #lost = false
   #stopped = false
 
   constructor(
     graph: CallGraph,
-    stream: MediaStream,
+    microphone: Promise<MediaStream>,
     options: CallAudioOptions,
     notify: (event: CallAudioEvent) => void,
   ) {
     this.#graph = graph
     this.#processing = options.processing ?? true
     this.#notify = notify
-    this.#stream = stream
     this.#wanted = options.inputDeviceId
     this.capture = graph.capture
     this.playout = graph.playout
@@ -101,7 +103,11 @@ class RunningCall implements CallAudio {
     graph.onSpeaking = (speaking) => notify({ kind: "muted_speaking", speaking })
     this.#watchContext()
     navigator.mediaDevices.addEventListener("devicechange", this.#onDevices)
-    this.#take(stream)
+    this.speaking = microphone.then((stream) => {
+      if (this.#stopped || this.#stream !== null) closeMicrophone(stream)
+      else this.#take(stream)
+    })
+    this.speaking.catch(() => undefined)
   }
 
   get nodes(): CallAudio["nodes"] {
@@ -121,7 +127,7 @@ class RunningCall implements CallAudio {
     const stream = await openMicrophone(deviceId, this.#processing)
     if (this.#stopped) return closeMicrophone(stream)
     this.#wanted = deviceId
-    closeMicrophone(this.#stream)
+    if (this.#stream !== null) closeMicrophone(this.#stream)
     this.#take(stream)
   }
 
@@ -142,7 +148,7 @@ class RunningCall implements CallAudio {
 
   stats(): CallAudioStats {
     const { context, delays, report, codec, firstCapturedMs, firstSoundMs } = this.#graph
-    const track = this.#stream.getAudioTracks()[0]
+    const track = this.#stream?.getAudioTracks()[0]
     const settings: (MediaTrackSettings & { latency?: number }) | undefined = track?.getSettings()
     const deviceMs = (context.baseLatency + ((context as { outputLatency?: number }).outputLatency ?? 0)) * 1000
     return {
@@ -162,7 +168,7 @@ class RunningCall implements CallAudio {
     for (const type of RESUMING) removeEventListener(type, this.#resume)
     document.removeEventListener("visibilitychange", this.#resume)
     this.#graph.context.onstatechange = null
-    closeMicrophone(this.#stream)
+    if (this.#stream !== null) closeMicrophone(this.#stream)
     this.#graph.close()
   }
 
@@ -220,29 +226,60 @@ class RunningCall implements CallAudio {
 
 const RESUMING = ["pointerdown", "keydown", "focus", "pageshow"] as const
 
+/** Context, worklets and codec, loaded and silent. */
+export interface PreparedCallAudio {
+  readonly context: AudioContext | null
+  readonly graph: Promise<CallGraph>
+  release(): void
+}
+
+/** Loads what needs neither click nor microphone, for a call that rings. What fails here fails again, or not, at the start. */
+export function prepareCallAudio({ files, sampleRateHz }: Pick<CallAudioOptions, "files" | "sampleRateHz">): PreparedCallAudio {
+  let context: AudioContext | null = null
+  let graph: Promise<CallGraph>
+  try {
+    context = openContext(sampleRateHz)
+    graph = CallGraph.open(files, context)
+  } catch (error) {
+    graph = Promise.reject(error as AudioError)
+  }
+  graph.catch(() => undefined)
+  return { context, graph, release: () => void graph.then((opened) => opened.close(), () => undefined) }
+}
+
 /**
- * Opens microphone, loudspeaker and codec. Call it from a click (answer, place call): browsers then let sound start.
+ * Opens loudspeaker, codec and microphone, and does not wait for the last (`CallAudio.speaking`). Call it from a click
+ * (answer, place call): browsers then let sound start.
  *
  * Throws an `AudioError` (`Denied`, `NoMicrophone`, `MicrophoneBusy`, `Unsupported`); nothing is left open then.
  */
 export async function startCallAudio(
   options: CallAudioOptions,
   notify: (event: CallAudioEvent) => void = () => undefined,
+  prepared: PreparedCallAudio | null = null,
 ): Promise<CallAudio> {
   const beganMs = performance.now()
-  // Both begin at once: the person reads the browser's question while the codec loads.
-  const graphLoading = CallGraph.open(options.files, options.sampleRateHz, beganMs)
-  const [graph, stream] = await Promise.allSettled([
-    graphLoading,
-    openMicrophone(options.inputDeviceId, options.processing ?? true),
-  ])
-  if (graph.status === "fulfilled" && stream.status === "fulfilled") {
-    const call = new RunningCall(graph.value, stream.value, options, notify)
+  const microphone = openMicrophone(options.inputDeviceId, options.processing ?? true)
+  microphone.catch(() => undefined)
+  try {
+    const graph = await running(prepared ?? prepareCallAudio(options)).catch((error: unknown) => {
+      // A preparation of long ago may have failed for reasons that are gone.
+      if (prepared === null) throw error
+      return running(prepareCallAudio(options))
+    })
+    graph.begin(beganMs)
+    const call = new RunningCall(graph, microphone, options, notify)
     if (options.outputDeviceId !== null) await call.setOutput(options.outputDeviceId).catch(() => false)
     return call
+  } catch (error) {
+    // What is wrong with the microphone is the person's to mend, and comes first.
+    closeMicrophone(await microphone)
+    throw error instanceof Error && "next" in error ? error : explain(error)
   }
-  if (graph.status === "fulfilled") graph.value.close()
-  if (stream.status === "fulfilled") closeMicrophone(stream.value)
-  const reason: unknown = stream.status === "rejected" ? stream.reason : (graph as PromiseRejectedResult).reason
-  throw reason instanceof Error && "next" in reason ? reason : explain(reason)
+}
+
+function running({ context, graph }: PreparedCallAudio): Promise<CallGraph> {
+  // Not awaited: without a click it stays pending, and the call starts sounding at the next one.
+  context?.resume().catch(() => undefined)
+  return graph
 }

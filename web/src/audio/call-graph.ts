@@ -15,7 +15,8 @@ const READY_MS_MAX = 15_000
 /** Used where the device's own rate has no whole slots. */
 const COMMON_RATE_HZ = 48_000
 
-function openContext(sampleRateHz: number | undefined): AudioContext {
+/** Throws `Unsupported`. */
+export function openContext(sampleRateHz: number | undefined): AudioContext {
   if (typeof AudioContext === "undefined" || typeof AudioWorkletNode === "undefined") {
     throw new Unsupported("it has no audio worklets")
   }
@@ -69,18 +70,15 @@ export class CallGraph {
   /** The peer's loudness. Silence is made behind the worklet: one that is cut off would not keep up. */
   readonly #heard: GainNode
   readonly #worker: Worker
-  readonly #beganMs: number
+  #beganMs = 0
   #source: MediaStreamAudioSourceNode | null = null
 
   /** Throws `Unsupported`; nothing is left open then. */
-  static async open(files: AudioFiles, sampleRateHz: number | undefined, beganMs: number): Promise<CallGraph> {
-    const context = openContext(sampleRateHz)
+  static async open(files: AudioFiles, context: AudioContext): Promise<CallGraph> {
     let graph: CallGraph | null = null
     try {
-      // Not awaited: without a click it stays pending, and the call starts sounding at the next one.
-      context.resume().catch(() => undefined)
       await Promise.all([context.audioWorklet.addModule(files.captureWorklet), context.audioWorklet.addModule(files.playoutWorklet)])
-      graph = new CallGraph(context, new Worker(files.codecWorker, { type: "module" }), beganMs)
+      graph = new CallGraph(context, new Worker(files.codecWorker, { type: "module" }))
       await graph.#start()
       return graph
     } catch (error) {
@@ -90,10 +88,9 @@ export class CallGraph {
     }
   }
 
-  private constructor(context: AudioContext, worker: Worker, beganMs: number) {
+  private constructor(context: AudioContext, worker: Worker) {
     this.context = context
     this.#worker = worker
-    this.#beganMs = beganMs
     this.microphone = new GainNode(context)
     this.#captureNode = new AudioWorkletNode(context, CAPTURE_PROCESSOR, {
       channelCount: 1, channelCountMode: "explicit", outputChannelCount: [1],
@@ -109,23 +106,30 @@ export class CallGraph {
 
   readonly #engineEnds: readonly [MessagePort, MessagePort]
 
+  readonly #samples = new MessageChannel()
+
   async #start(): Promise<void> {
     const [captureEnd, playoutEnd] = this.#engineEnds
     const codecReady = ready(this.#worker, (message) => this.#fromCodec(message as CodecReport))
     const playoutReady = ready(this.peer.port, (message) => this.#fromPlayout(message as Level | PlayoutReport))
     this.#watch()
-    const samples = new MessageChannel()
     const codecStart: CodecStart = {
-      kind: "start", samples: samples.port2, engine: captureEnd, rateHz: this.context.sampleRate,
+      kind: "start", samples: this.#samples.port2, engine: captureEnd, rateHz: this.context.sampleRate,
     }
-    this.#worker.postMessage(codecStart, [samples.port2, captureEnd])
+    this.#worker.postMessage(codecStart, [this.#samples.port2, captureEnd])
     const playoutStart: WorkletStart = { kind: "start", port: playoutEnd }
     this.peer.port.postMessage(playoutStart, [playoutEnd])
     const [codecMs, playoutMs] = await Promise.all([codecReady, playoutReady])
     this.delays = { codecMs, playoutMs }
     this.#worker.onerror = () => this.onFailure(new Unsupported("the codec's worker stopped"))
-    const captureStart: WorkletStart = { kind: "start", port: samples.port1 }
-    this.#captureNode.port.postMessage(captureStart, [samples.port1])
+  }
+
+  /** Sound flows from here on: the peer's, and silence until there is a microphone. `beganMs` is when it was asked for. */
+  begin(beganMs: number): void {
+    this.#beganMs = beganMs
+    const { port1 } = this.#samples
+    const captureStart: WorkletStart = { kind: "start", port: port1 }
+    this.#captureNode.port.postMessage(captureStart, [port1])
     this.microphone.connect(this.#captureNode).connect(this.context.destination)
     this.peer.connect(this.#heard).connect(this.context.destination)
   }
@@ -133,7 +137,7 @@ export class CallGraph {
   #watch(): void {
     this.#captureNode.port.onmessage = (event: MessageEvent<Level | Speaking>) => {
       if (event.data.kind === "speaking") return this.onSpeaking(event.data.speaking)
-      this.firstCapturedMs ??= performance.now() - this.#beganMs
+      if (this.#source !== null) this.firstCapturedMs ??= performance.now() - this.#beganMs
       this.levels.microphone = event.data.level
     }
     const fail = (): void => this.onFailure(new Unsupported("its audio worklet stopped"))

@@ -18,6 +18,8 @@ export type SoundNews =
 export interface RunningSound {
   readonly capture: MessagePort
   readonly playout: MessagePort
+  /** Settles when the microphone is open; rejects with what can be read as a `Fault`. */
+  readonly speaking: Promise<void>
   setMuted(muted: boolean): void
   /** Whether the loudspeaker plays the peer. */
   setPeerHeard(isHeard: boolean): void
@@ -29,5 +31,8 @@ export interface RunningSound {
   stop(): void
 }
 
-/** Opens microphone and loudspeaker; rejects with what can be read as a `Fault`. */
+/** Loads what the next call needs and no click gives, or lets it go when it is not wanted any more. Never throws. */
+export type PrepareSound = (wanted: boolean) => void
+
+/** Opens the loudspeaker, and the microphone as soon as it comes; rejects with what can be read as a `Fault`. */
 export type OpenSound = (devices: SoundDevices, onNews: (news: SoundNews) => void) => Promise<RunningSound>

@@ -1,7 +1,7 @@
 /** Calls of this profile, and the sound of the one that this tab carries. */
 
 import type { CallHistoryEntry, CallId, CallView, ConversationId, Engine, Fault } from "../worker/api.js"
-import type { OpenSound, RunningSound, SoundNews } from "./call-sound.js"
+import type { OpenSound, PrepareSound, RunningSound, SoundNews } from "./call-sound.js"
 import type { Clock } from "./clock.js"
 import { faultOf } from "./faults.js"
 import type { Preferences } from "./preferences.svelte.js"
@@ -14,6 +14,7 @@ export interface CallsOutside {
   readonly clock: Clock
   readonly preferences: Preferences
   readonly openSound: OpenSound
+  readonly prepareSound: PrepareSound
   onFault(fault: Fault): void
 }
 
@@ -50,6 +51,7 @@ export class Calls {
     }
     this.#forget()
     this.current = call
+    this.#outside.prepareSound(call.phase === "ringing_here" && this.starting === null)
     if (call.phase !== "ended") return
     this.#stopSound(call.id)
     this.#forget = this.#outside.clock.after(ENDED_SHOWN_MS, () => this.dismiss())
@@ -63,6 +65,7 @@ export class Calls {
     this.dismiss()
     try {
       const sound = await this.#openSound()
+      await sound.speaking
       const call = await this.#outside.engine.placeCall(conversation)
       await this.#attach(call, sound)
       return true
@@ -80,9 +83,13 @@ export class Calls {
     if (call === null || call.phase !== "ringing_here" || this.starting !== null) return
     this.starting = call.conversation
     try {
-      // Both at once: the time from the click to the first sound is what people feel.
-      const [sound] = await Promise.all([this.#openSound(), this.#outside.engine.answerCall(call.id)])
-      await this.#attach(call.id, sound)
+      // All at once: the time from the click to the first sound is what people feel.
+      const opening = this.#openSound()
+      const answered = this.#outside.engine.answerCall(call.id)
+      answered.catch(() => undefined)
+      const sound = await opening
+      await Promise.all([answered, this.#attach(call.id, sound)])
+      await sound.speaking
     } catch (error) {
       this.#stopSound(null)
       this.#outside.onFault(faultOf(error))

@@ -3,7 +3,7 @@
 import type {
   ConnectionState, ConversationId, ConversationView, EngineEvent, Fault, OwnAccount,
 } from "../worker/api.js"
-import type { OpenSound } from "./call-sound.js"
+import type { OpenSound, PrepareSound } from "./call-sound.js"
 import { Calls } from "./calls.svelte.js"
 import type { Clock } from "./clock.js"
 import { Conversation } from "./conversation.svelte.js"
@@ -45,6 +45,7 @@ export interface Outside {
   readonly place: Place
   readonly preferences: Preferences
   readonly openSound: OpenSound
+  readonly prepareSound: PrepareSound
   onNotice(notice: Notice): void
 }
 

@@ -6,7 +6,7 @@ import { connectEngine } from "../state/engine-client.js"
 import { Preferences } from "../state/preferences.svelte.js"
 import { Session } from "../state/session.svelte.js"
 import App from "./App.svelte"
-import { openSound } from "./call/sound.js"
+import { openSound, prepareSound } from "./call/sound.js"
 import { notify } from "./platform/notices.js"
 import { browserPlace } from "./platform/place.js"
 import { browserStorage } from "./platform/storage.js"
@@ -22,6 +22,7 @@ const session = new Session({
   place: browserPlace,
   preferences,
   openSound,
+  prepareSound,
   onNotice({ conversation, title, text: words }) {
     if (!preferences.values.notify) return
     const shown = preferences.values.notifyText

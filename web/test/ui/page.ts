@@ -33,6 +33,7 @@ const silentSound: OpenSound = () => {
   return Promise.resolve({
     capture: capture.port1,
     playout: playout.port1,
+    speaking: Promise.resolve(),
     setMuted: () => undefined,
     setPeerHeard: () => undefined,
     setInput: () => Promise.resolve(),
@@ -44,7 +45,7 @@ const silentSound: OpenSound = () => {
 
 const session = new Session({
   engine: connectEngine(wire.port1), clock, place: browserPlace, preferences: new Preferences(browserStorage()),
-  openSound: silentSound, onNotice: () => undefined,
+  openSound: silentSound, prepareSound: () => undefined, onNotice: () => undefined,
 })
 Object.assign(window, { fake: engine, fakeNowMs: nowMs, session })
 document.documentElement.lang = text.language

@@ -30,6 +30,8 @@ class Stage {
   readonly notices: string[] = []
   readonly sounds: { stopped: boolean; muted: boolean; heard: boolean }[] = []
   onSoundNews: (news: SoundNews) => void = () => undefined
+  soundPrepared = false
+  speaks: Promise<void> = Promise.resolve()
   soundFails: unknown = null
   readonly #wire = new MessageChannel()
 
@@ -46,6 +48,7 @@ class Stage {
         this.onSoundNews = onNews
         return this.#open()
       },
+      prepareSound: (wanted) => { this.soundPrepared = wanted },
       onNotice: (notice) => this.notices.push(`${notice.title}: ${notice.text}`),
     })
   }
@@ -56,7 +59,7 @@ class Stage {
     this.sounds.push(sound)
     const ports = [new MessageChannel(), new MessageChannel()] as const
     return {
-      capture: ports[0].port1, playout: ports[1].port1,
+      capture: ports[0].port1, playout: ports[1].port1, speaking: this.speaks,
       setMuted: (muted) => { sound.muted = muted },
       setPeerHeard: (heard) => { sound.heard = heard },
       setInput: () => Promise.resolve(), setOutput: () => Promise.resolve(true),
@@ -269,6 +272,41 @@ staged("a call on hold neither speaks nor is heard, and comes back as it was", a
   assert.equal(calls.speaksMuted, false)
   await calls.hangUp()
   assert.equal(calls.held, false)
+})
+
+staged("sound is prepared while a call rings, and let go when it is taken elsewhere", async (stage) => {
+  stage.fake.call("@tomas", {})
+  await settled()
+  assert.equal(stage.soundPrepared, true)
+  stage.fake.call("@tomas", { phase: "ended", ended: "Answered elsewhere." })
+  await settled()
+  assert.equal(stage.soundPrepared, false)
+})
+
+staged("an answered call is heard before the microphone opens", async (stage) => {
+  const { fake, session } = stage
+  let open: () => void = () => undefined
+  stage.speaks = new Promise((resolve) => { open = resolve })
+  fake.call("@tomas", {})
+  await settled()
+  const answered = session.calls.answer()
+  await settled()
+  assert.ok(fake.asked.includes("attachAudio()"))
+  open()
+  await answered
+  assert.equal(stage.sounds[0]!.stopped, false)
+})
+
+staged("a call answered without a microphone is hung up, and says why", async (stage) => {
+  const { fake, session } = stage
+  stage.speaks = Promise.reject({ code: "denied", what: "This page may not use the microphone.", next: "Allow it." })
+  stage.speaks.catch(() => undefined)
+  fake.call("@tomas", {})
+  await settled()
+  await session.calls.answer()
+  assert.equal(stage.sounds[0]!.stopped, true)
+  assert.ok(fake.asked.includes("hangUp()"))
+  assert.equal(session.toasts[0]?.fault.code, "denied")
 })
 
 staged("a second call never takes the place of one that goes on", async ({ fake, session }) => {

@@ -1,6 +1,6 @@
 /** A page with a call to itself: microphone, codec, a network, playout; both ends recorded on one audio clock. */
 
-import { type CallAudio, type CallAudioEvent, startCallAudio } from "../../../src/audio/call-audio.js"
+import { type CallAudio, type CallAudioEvent, prepareCallAudio, startCallAudio } from "../../../src/audio/call-audio.js"
 import type { Fate } from "./network-worker.js"
 
 const FILES = {
@@ -49,21 +49,28 @@ interface StartOptions {
   readonly sampleRateHz?: number
   /** Of the speaker, from the first packets on. */
   readonly profile?: string
+  /** As for a call that rings first: made ready before, and taken by the engine only after a while. */
+  readonly ringMs?: number
 }
 
 const harness = {
   events,
 
-  async start(fate: Fate, { profile, ...options }: StartOptions): Promise<{ rateHz: number }> {
+  async start(fate: Fate, { profile, ringMs, ...options }: StartOptions): Promise<{ rateHz: number }> {
+    const prepared = ringMs === undefined ? null : prepareCallAudio({ files: FILES })
+    await prepared?.graph
     network = new Worker("/network-worker.js", { type: "module" })
     call = await startCallAudio(
       { inputDeviceId: null, outputDeviceId: null, files: FILES, ...options },
       (event) => events.push(event),
+      prepared,
     )
+    await call.speaking
     const { context, microphone, peer } = call.nodes
     await context.audioWorklet.addModule("/tap-worklet.js")
     said = new Recording(microphone)
     heard = new Recording(peer)
+    if (ringMs !== undefined) await new Promise((resolve) => setTimeout(resolve, ringMs))
     const { capture, playout } = call
     network.postMessage({ kind: "carry", capture, playout, fate }, [capture, playout])
     if (profile !== undefined) network.postMessage({ kind: "profile", profile })
@@ -72,13 +79,16 @@ const harness = {
 
   /** Why it did not start, as a person would read it. */
   async failure(files: Partial<typeof FILES>): Promise<{ name: string; code: string; what: string; next: string }> {
+    let started: CallAudio | null = null
     try {
-      const started = await startCallAudio({ inputDeviceId: null, outputDeviceId: null, files: { ...FILES, ...files } })
-      started.stop()
+      started = await startCallAudio({ inputDeviceId: null, outputDeviceId: null, files: { ...FILES, ...files } })
+      await started.speaking
       return { name: "none", code: "", what: "", next: "" }
     } catch (error) {
       const { name, code, what, next } = error as { name: string; code: string; what: string; next: string }
       return { name, code, what, next }
+    } finally {
+      started?.stop()
     }
   },
 
