@@ -43,6 +43,7 @@ def test_every_route_and_what_it_asks_for() -> None:
     assert {f"{r.method} {r.path}": r.auth for r in ROUTES} == {
         "GET /health": Auth.NOBODY,
         "GET /v1/server": Auth.NOBODY,
+        "GET /v1/check": Auth.NOBODY,
         "GET /v1/connect": Auth.CAPABILITY,
         "POST /v1/accounts": Auth.NOBODY,
         "GET /v1/accounts/{account_id}": Auth.NOBODY,
@@ -90,6 +91,21 @@ async def test_pages_of_other_servers_may_ask_but_not_in_somebodys_name(server: 
             assert refused.status == 405
             assert "Access-Control-Allow-Headers" not in refused.headers
         assert "Access-Control-Allow-Origin" not in (await http.get(server.url + "/health")).headers
+
+
+async def test_a_network_check_gets_so_many_bytes_and_no_more(start_server: StartServer) -> None:
+    server = await start_server(Limits(check_bytes=Rate(0, 100_000)))
+    async with aiohttp.ClientSession() as http:
+
+        async def asked(query: str) -> tuple[int, int]:
+            answer = await http.get(f"{server.url}/v1/check{query}")
+            return answer.status, len(await answer.read()) if answer.status == 200 else 0
+
+        for refused in ("", "?bytes=", "?bytes=0", "?bytes=-1", "?bytes=65537", "?bytes=1e3", "?bytes=²"):
+            assert await asked(refused) == (400, 0), refused
+        assert await asked("?bytes=1") == (200, 1)
+        assert await asked("?bytes=65536") == (200, 65_536)
+        assert await asked("?bytes=65536") == (429, 0)
 
 
 @pytest.mark.promise("CANNOT-LOSE")

@@ -151,6 +151,7 @@ def _application(config: ServerConfig, store: SqliteStore, clock: Callable[[], f
         claims_per_account=Buckets(bounds.claims_per_account),
         claims_per_address=Buckets(bounds.claims_per_address),
         blob_bytes=Buckets(bounds.blob_bytes),
+        check_bytes=Buckets(bounds.check_bytes),
     )
     app[SOCKETS] = Sockets()
     for route in (*ROUTES, *page_routes(page_folder(config.page_dir))):

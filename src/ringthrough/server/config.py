@@ -78,6 +78,7 @@ class Limits:
         Rate, Option("key packages claimed of one account", "Bounds how fast strangers use up one-time key packages.")
     ] = Rate(1, 600)
     claims_per_address: Annotated[Rate, Option("key packages claimed from one address", _SHARED)] = Rate(20, 4_000)
+    check_bytes: Annotated[Rate, Option("bytes of network checks sent to one address", _SHARED)] = Rate(16_384, 1e6)
     blob_bytes: Annotated[Rate, Option("blob bytes uploaded from one address", _SHARED)] = Rate(5e6, 4e9)
     uploads_at_once_max: Annotated[int, Option("blobs being uploaded at one moment", "Bounds temporary files.")] = 64
     errors: Annotated[

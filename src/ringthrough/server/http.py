@@ -94,6 +94,7 @@ class Context:
     claims_per_account: Buckets
     claims_per_address: Buckets
     blob_bytes: Buckets
+    check_bytes: Buckets
     connections: dict[bytes, int] = field(default_factory=dict)
     connections_total: int = 0
     uploads: int = 0

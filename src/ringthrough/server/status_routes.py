@@ -1,4 +1,4 @@
-"""GET /health, GET /v1/server and the WebSocket at GET /v1/connect."""
+"""GET /health, GET /v1/server, GET /v1/check and the WebSocket at GET /v1/connect."""
 
 from __future__ import annotations
 
@@ -12,10 +12,11 @@ from ringthrough.protocol import limits as wire
 from ringthrough.protocol.errors import ErrorCode
 
 from .connection import Connection
-from .http import CONTEXT, Auth, Context, Denied, Route, caller, json_answer
+from .http import CONTEXT, Auth, Context, Denied, Route, caller, json_answer, limit
 from .outlet import Outlet, tune_socket
 
 HEALTH_FRESH_S = 1.0
+CHECK_BYTES_MAX = 65_536
 
 
 class Health(msgspec.Struct, frozen=True):
@@ -72,6 +73,16 @@ async def server_facts(request: web.Request) -> web.Response:
             blob_bytes_max=config.blob_bytes_max,
         )
     )
+
+
+async def check(request: web.Request) -> web.Response:
+    """`?bytes=N` zero bytes, so that a client learns after how many its network freezes a connection."""
+    context = request.app[CONTEXT]
+    asked = request.query.get("bytes", "")
+    if not (asked.isascii() and asked.isdigit() and len(asked) < 6 and 1 <= int(asked) <= CHECK_BYTES_MAX):
+        raise Denied(ErrorCode.BAD_SIZE, f"bytes is 1 to {CHECK_BYTES_MAX}")
+    limit(context.check_bytes, caller(request), context.monotonic(), int(asked))
+    return web.Response(body=bytes(int(asked)), content_type="application/octet-stream")
 
 
 async def connect(request: web.Request) -> web.StreamResponse:
@@ -157,5 +168,6 @@ SOCKETS = web.AppKey("sockets", Sockets)
 ROUTES = (
     Route("GET", "/health", Auth.NOBODY, health),
     Route("GET", "/v1/server", Auth.NOBODY, server_facts),
+    Route("GET", "/v1/check", Auth.NOBODY, check),
     Route("GET", "/v1/connect", Auth.CAPABILITY, connect),
 )
