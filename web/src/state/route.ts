@@ -9,7 +9,7 @@ export type Route =
   /** A link or a QR code to somebody. */
   | { readonly screen: "person"; readonly address: string }
 
-export type SettingsSection = "main" | "server"
+export type SettingsSection = "main" | "server" | "network"
 
 /** `@handle` or `@handle@host`; what a link or a camera brings is checked against it before anything uses it. */
 const ADDRESS = /^@[a-z0-9][a-z0-9._-]{0,30}[a-z0-9](?:@[a-z0-9.:[\]-]{1,255})?$/
@@ -49,7 +49,7 @@ export function parseRoute(hash: string): Route {
     case "call":
       return { screen: head }
     case "settings":
-      return { screen: "settings", section: second === "server" ? "server" : "main" }
+      return { screen: "settings", section: second === "server" || second === "network" ? second : "main" }
     default:
       return { screen: "chats" }
   }

@@ -1,7 +1,7 @@
 /** Everything the page knows: who one is, the conversations, the connection, the screen. The root view model. */
 
 import type {
-  ConnectionState, ConversationId, ConversationView, EngineEvent, Fault, OwnAccount,
+  ConnectionState, ConversationId, ConversationView, EngineEvent, Fault, NetworkCheckView, OwnAccount,
 } from "../worker/api.js"
 import type { OpenSound, PrepareSound } from "./call-sound.js"
 import { Calls } from "./calls.svelte.js"
@@ -65,6 +65,7 @@ export class Session {
   offline = $state.raw<{ readonly reason: string } | null>(null)
   conversations = $state.raw<readonly ConversationView[]>([])
   route = $state.raw<Route>({ screen: "chats" })
+  check = $state.raw<NetworkCheckView | null>(null)
   toasts = $state.raw<readonly Toast[]>([])
   /** Whom to greet first: set by a link followed before there was an account. */
   invitedBy = $state<string | null>(null)
@@ -197,6 +198,9 @@ export class Session {
         break
       case "call":
         this.calls.absorb(event.call)
+        break
+      case "check":
+        this.check = event.check
         break
       case "fault":
         this.report(event.fault)

@@ -167,6 +167,22 @@ export interface CallHistoryEntry {
   readonly seconds: number
 }
 
+/** One part of a network check. `values` are counts, bytes and milliseconds, by name. */
+export interface CheckStep {
+  readonly name: "connection" | "lanes" | "bytes" | "idle"
+  readonly state: "waiting" | "running" | "done" | "failed" | "left_out"
+  readonly values: Readonly<Record<string, number>>
+}
+
+export interface NetworkCheckView {
+  readonly running: boolean
+  readonly done: number
+  readonly total: number
+  readonly steps: readonly CheckStep[]
+  /** Empty until all was measured. */
+  readonly verdicts: readonly VerdictView[]
+}
+
 /** A failure to show: `what` happened and what to do `next`. */
 export interface Fault {
   readonly code: string
@@ -204,6 +220,9 @@ export interface Engine {
 
   /** Sixty digits, the same on both sides. */
   safetyNumber(address: string): Promise<string>
+  /** Tries each kind of connection with the own server; `check` events tell how far it is. */
+  checkNetwork(withPause: boolean): Promise<void>
+  stopCheck(): Promise<void>
   serverKnows(): Promise<readonly ServerKnowledge[]>
   deleteAccount(): Promise<void>
 
@@ -231,4 +250,5 @@ export type EngineEvent =
     }
   | { readonly kind: "transfer"; readonly message: MessageId; readonly done: number; readonly total: number }
   | { readonly kind: "call"; readonly call: CallView }
+  | { readonly kind: "check"; readonly check: NetworkCheckView }
   | { readonly kind: "fault"; readonly fault: Fault }

@@ -10,6 +10,7 @@ import type { Conversation } from "./conversation.js"
 import { Device } from "./device.js"
 import { EngineError } from "./errors.js"
 import { isRegistered, loadIdentity, type OwnIdentity, prepareIdentity, signIn } from "./own.js"
+import { NetworkCheck } from "./network-check.js"
 import type { MessageRow } from "./store/rows.js"
 import type { Store } from "./store/store.js"
 import { Mutex } from "./sync.js"
@@ -21,6 +22,7 @@ const gone = (): EngineError => new EngineError("unknown_message", "That message
 
 export class LocalEngine implements api.Engine {
   private device: Device | undefined
+  private check: NetworkCheck | undefined
   private readonly registering = new Mutex()
 
   private constructor(
@@ -39,6 +41,7 @@ export class LocalEngine implements api.Engine {
   }
 
   stop(): void {
+    this.check?.stop()
     this.device?.stop()
     this.store.close()
   }
@@ -194,6 +197,19 @@ export class LocalEngine implements api.Engine {
   async serverKnows(): Promise<readonly api.ServerKnowledge[]> {
     const { context } = this.here()
     return context.http(context.own.origin).serverKnows(await signIn(context))
+  }
+
+  /** Not beside a call, which it would disturb; ends with the check. */
+  async checkNetwork(withPause: boolean): Promise<void> {
+    if (this.isInCall) throw new EngineError("busy", "A call is going on, and the check would disturb it.", "Check when it is over.")
+    if (this.check !== undefined) return
+    const check = new NetworkCheck(this.origin, withPause, (view) => this.emit({ kind: "check", check: view }))
+    this.check = check
+    await check.run().finally(() => (this.check = undefined))
+  }
+
+  async stopCheck(): Promise<void> {
+    this.check?.stop()
   }
 
   // -- calls -----------------------------------------------------------------------------------------------------

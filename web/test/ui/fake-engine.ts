@@ -1,7 +1,7 @@
 /** An engine whose people follow a script: for tests and pictures of the page, never shipped. */
 
 import type {
-  CallHistoryEntry, CallView, ConnectionState, ConversationView, Engine, EngineEvent, Fault, MessageView, OwnAccount, Person,
+  CallHistoryEntry, CallView, ConnectionState, ConversationView, Engine, EngineEvent, Fault, MessageView, NetworkCheckView, OwnAccount, Person,
   ServerKnowledge,
 } from "../../src/worker/api.js"
 import * as cast from "./people.js"
@@ -342,6 +342,27 @@ export class FakeEngine implements Engine {
       { what: "Key packages", why: "Others use one each time they start a conversation with you.", until: "used, or 90 days", value: "41 left" },
       { what: "Your inbox", why: "Encrypted invitations wait here. Who sent them is inside.", until: "fetched, or 30 days", value: "0 waiting" },
     ]
+  }
+
+  async checkNetwork(withPause: boolean): Promise<void> {
+    this.asked.push(`checkNetwork(${String(withPause)})`)
+    this.checked({ running: true, done: 14, total: 19 })
+  }
+
+  async stopCheck(): Promise<void> {
+    this.asked.push("stopCheck()")
+    this.checked({ running: false, verdicts: [] })
+  }
+
+  /** How far the check is. */
+  checked(some: Partial<NetworkCheckView>): void {
+    const steps: NetworkCheckView["steps"] = [
+      { name: "connection", state: "done", values: { openMs: 61, p50Ms: 48, p95Ms: 57 } },
+      { name: "lanes", state: "done", values: { opened: 4, live: 4 } },
+      { name: "bytes", state: some.running ? "running" : "done", values: { bytes: 15_872, frozen: 1 } },
+      { name: "idle", state: "left_out", values: {} },
+    ]
+    this.#emit({ kind: "check", check: { running: false, done: 19, total: 19, verdicts: [], steps, ...some } })
   }
 
   async deleteAccount(): Promise<void> {

@@ -127,7 +127,7 @@ void test("only what is an address is taken for one", () => {
 })
 
 void test("routes come back as they went, and nonsense leads to the chats", () => {
-  for (const hash of ["#/", "#/chat/0a", "#/chat/0a/info", "#/calls", "#/call", "#/settings", "#/settings/server", "#/@mira"]) {
+  for (const hash of ["#/", "#/chat/0a", "#/chat/0a/info", "#/calls", "#/call", "#/settings", "#/settings/server", "#/settings/network", "#/@mira"]) {
     assert.equal(formatRoute(parseRoute(hash)), hash)
   }
   for (const hash of ["#/chat/<x>", "#/chat/", "#/@<b>", "#/nowhere"]) assert.deepEqual(parseRoute(hash), { screen: "chats" })
