@@ -11,7 +11,7 @@ import asyncio
 from collections.abc import Callable
 from typing import Protocol
 
-from ringthrough.protocol.frames import Ack, Acked, Carried, Carry, encode
+from ringthrough.protocol.frames import Ack, Carry, encode_acked, encode_carried
 from ringthrough.protocol.lane_control import Controller, Level
 from ringthrough.protocol.lanes import Ack as LaneAck
 from ringthrough.protocol.lanes import LaneId, LaneReceiver, LaneSender, Transmission
@@ -111,7 +111,7 @@ class Bundle:
         if is_new:
             self.is_narrow_ahead = self._carry(self, frame.body)
         if ack is not None:
-            self._lanes[lane].outlet.send(encode(Acked(ack.seq, ack.delay_ms, int(ack.level), ack.is_narrow)))
+            self._lanes[lane].outlet.send(encode_acked(ack.seq, ack.delay_ms, ack.level, narrow=ack.is_narrow))
 
     def acked(self, lane: LaneId, frame: Ack) -> None:
         """The device has taken what was sent on this lane."""
@@ -130,7 +130,7 @@ class Bundle:
 
     def _transmit(self, transmissions: list[Transmission]) -> None:
         for t in transmissions:
-            self._lanes[t.lane].outlet.send(encode(Carried(t.seq, t.sent_ms, t.body)))
+            self._lanes[t.lane].outlet.send(encode_carried(t.seq, t.sent_ms, t.body))
         due_ms = self._sender.due_ms
         if due_ms is None or (self._timer is not None and self._timer_ms <= due_ms):
             return
