@@ -16,7 +16,7 @@ from ringthrough.audio.coding import PacketMaker
 from ringthrough.audio.errors import MalformedPayload
 from ringthrough.audio.pcm import SLOT_MS, SLOT_SAMPLES, Pcm, silence
 from ringthrough.audio.playout import Playout
-from ringthrough.audio.profiles import Profile
+from ringthrough.audio.profiles import LEAN, ORDINARY, Profile
 from ringthrough.audio.report import Report
 from ringthrough.audio.toc import packet_slots
 from ringthrough.e2ee.sframe import (
@@ -173,6 +173,7 @@ class CallMedia:
         self._heard = heard
         self._loop = asyncio.get_running_loop()
         self._maker = PacketMaker()
+        self._profile = ORDINARY
         self._packer = payload.PayloadPacker()
         self._slot = 0
         """Slots said since the media began: the counter of the next packet."""
@@ -194,8 +195,8 @@ class CallMedia:
         """What the peer last told about the frames that we send."""
 
     def set_profile(self, profile: Profile) -> None:
-        """Code by another profile from the next packet on."""
-        self._maker.set_profile(profile)
+        """Code by another profile from the next packet on; while the way is narrow, the lean one stands in for it."""
+        self._profile = profile
 
     async def run(self) -> None:
         """Talk and listen until cancelled. Raises an ExceptionGroup when source, sink or membership fail."""
@@ -230,6 +231,7 @@ class CallMedia:
             self._say(sound)
 
     def _say(self, sound: Pcm) -> None:
+        self._maker.set_profile(LEAN if self.lanes.is_narrow else self._profile)
         profile = self._maker.profile
         for packet in self._maker.push(sound):
             self._send(self._slot, packet, profile)
