@@ -95,6 +95,7 @@ def look(sender: LaneSender, now: float) -> dict[str, Any]:
         "lanes": sender.lanes,
         "stalled": sender.stalled(now),
         "is_silent": sender.is_silent(now),
+        "is_stuck": sender.is_stuck(now),
         "due_ms": sender.due_ms,
         "copies_sent": sender.copies_sent,
         "frames_dropped": sender.frames_dropped,
@@ -106,7 +107,7 @@ def replay_plan(events: list[Event]) -> list[Event]:
 
     ["dialled", now], ["dial_ended"], ["opened", lane, now], ["received", lane, size], ["closed", lane, now, reset],
     ["refused"],
-    ["step", wanted, stalled, silent, now, dial, leave, freeze_bytes, lanes_max].
+    ["step", wanted, stalled, silent, stuck, now, dial, leave, freeze_bytes, lanes_max].
     """
     plan = LanePlan(0.0)
     done: list[Event] = []
@@ -124,10 +125,10 @@ def replay_plan(events: list[Event]) -> list[Event]:
                 plan.closed(lane, now, reset=reset)
             case ["refused"]:
                 plan.refused()
-            case ["step", wanted, stalled, silent, now, *_]:
-                steps = plan.step(wanted, stalled, silent, now)
+            case ["step", wanted, stalled, silent, stuck, now, *_]:
+                steps = plan.step(wanted, stalled, now, silent=silent, stuck=stuck)
                 answer = [steps.dial, list(steps.leave), plan.freeze_bytes, plan.lanes_max]
-                event = ["step", wanted, stalled, silent, now, *answer]
+                event = ["step", wanted, stalled, silent, stuck, now, *answer]
             case _:
                 raise ValueError(event)
         done.append(event)
@@ -312,7 +313,7 @@ def wild_plan(seed: int) -> Iterator[Event]:
         else:
             stalled = sorted(chance.sample(range(8), chance.choice([0, 0, 1, 2])))
             for _ in range(chance.choice([1, 1, 12])):
-                yield [what, chance.randrange(1, 7), stalled, chance.random() < 0.05, now]
+                yield [what, chance.randrange(1, 7), stalled, chance.random() < 0.05, chance.random() < 0.1, now]
                 now += 400
 
 
@@ -352,8 +353,8 @@ class Network:
                     continue
                 self.lanes[lane] += 200
                 self._do("received", lane, 200)
-            self.events.append(["step", self.wanted, stalled, is_silent, now])
-            steps = self.plan.step(self.wanted, stalled, is_silent, now)
+            self.events.append(["step", self.wanted, stalled, is_silent, is_silent, now])
+            steps = self.plan.step(self.wanted, stalled, now, silent=is_silent, stuck=is_silent)
             for lane in steps.leave:
                 self._end(lane, now, reset=False)
             if steps.dial:

@@ -13,47 +13,54 @@ def plan_with(count: int, now_ms: float = 0.0) -> LanePlan:
     return plan
 
 
-def test_the_spare_comes_half_a_second_after_the_call_began() -> None:
+def test_the_spare_comes_when_a_narrow_pipe_would_have_shown_itself() -> None:
     plan = plan_with(1)
-    assert not plan.step(2, [], False, 400).dial
-    assert plan.step(2, [], False, 500).dial
+    assert not plan.step(2, [], 2_900, silent=False, stuck=False).dial
+    assert plan.step(2, [], 3_000, silent=False, stuck=False).dial
+
+
+def test_where_a_loss_holds_up_everything_it_comes_at_once() -> None:
+    plan = plan_with(1)
+    assert not plan.step(2, [], 400, silent=False, stuck=True).dial
+    assert plan.step(2, [], 500, silent=False, stuck=True).dial
+    assert plan_with(1).step(4, [], 500, silent=False, stuck=False).dial, "more are wanted than a spare"
 
 
 def test_others_come_seconds_apart() -> None:
     plan = plan_with(1)
     plan.dialled(500)
-    assert not plan.step(4, [], False, 2_400).dial
-    assert plan.step(4, [], False, 2_500).dial
+    assert not plan.step(4, [], 2_400, silent=False, stuck=False).dial
+    assert plan.step(4, [], 2_500, silent=False, stuck=False).dial
     plan.dialled(2_500)
-    assert not plan.step(4, [], False, 9_000).dial, "two are being opened"
+    assert not plan.step(4, [], 9_000, silent=False, stuck=False).dial, "two are being opened"
     plan.dial_ended()
-    assert plan.step(4, [], False, 9_000).dial
+    assert plan.step(4, [], 9_000, silent=False, stuck=False).dial
 
 
 def test_enough_is_enough() -> None:
-    assert plan_with(2).step(2, [], False, 9_000) == Steps()
+    assert plan_with(2).step(2, [], 9_000, silent=False, stuck=False) == Steps()
 
 
 def test_a_stalled_lane_is_replaced_and_left_once_it_is_past_hope() -> None:
     plan = plan_with(2)
-    assert plan.step(2, [LaneId(0)], False, 5_000) == Steps(dial=True)
+    assert plan.step(2, [LaneId(0)], 5_000, silent=False, stuck=False) == Steps(dial=True)
     plan.dialled(5_000)
-    assert plan.step(2, [LaneId(0)], False, 7_900) == Steps()
-    assert plan.step(2, [LaneId(0)], False, 8_000).leave == (LaneId(0),)
+    assert plan.step(2, [LaneId(0)], 7_900, silent=False, stuck=False) == Steps()
+    assert plan.step(2, [LaneId(0)], 8_000, silent=False, stuck=False).leave == (LaneId(0),)
 
 
 def test_one_that_moves_again_stays() -> None:
     plan = plan_with(3)
-    plan.step(2, [LaneId(0)], False, 5_000)
-    plan.step(2, [], False, 7_000)
-    assert plan.step(2, [LaneId(0)], False, 8_500).leave == ()
+    plan.step(2, [LaneId(0)], 5_000, silent=False, stuck=False)
+    plan.step(2, [], 7_000, silent=False, stuck=False)
+    assert plan.step(2, [LaneId(0)], 8_500, silent=False, stuck=False).leave == ()
 
 
 def died(plan: LanePlan, lane: int, size: int, now_ms: float) -> None:
     plan.opened(LaneId(lane), now_ms)
     plan.received(LaneId(lane), size - HANDSHAKE_BYTES)
-    plan.step(2, [LaneId(lane)], False, now_ms + 1_000)
-    plan.step(2, [LaneId(lane)], False, now_ms + 4_000)
+    plan.step(2, [LaneId(lane)], now_ms + 1_000, silent=False, stuck=False)
+    plan.step(2, [LaneId(lane)], now_ms + 4_000, silent=False, stuck=False)
     plan.closed(LaneId(lane), now_ms + 4_000, reset=False)
 
 
@@ -64,9 +71,11 @@ def test_two_that_die_after_as_many_bytes_show_the_rule() -> None:
     died(plan, 8, 16_500, 10_000)
     assert (before, plan.freeze_bytes) == (None, 15_500)
     plan.received(LaneId(0), 4_000)
-    assert plan.step(2, [], False, 20_000) == Steps(dial=True), "worn, but kept until another is there"
+    assert plan.step(2, [], 20_000, silent=False, stuck=False) == Steps(dial=True), (
+        "worn, but kept until another is there"
+    )
     plan.opened(LaneId(9), 21_000)
-    assert plan.step(2, [], False, 21_000).leave == (LaneId(0),)
+    assert plan.step(2, [], 21_000, silent=False, stuck=False).leave == (LaneId(0),)
 
 
 def test_lanes_that_die_after_any_number_of_bytes_show_nothing() -> None:
@@ -82,7 +91,7 @@ def test_connections_that_are_reset_early_are_counted_by_somebody() -> None:
         plan.opened(LaneId(9), now_ms)
         plan.closed(LaneId(9), now_ms + 500, reset=True)
     assert plan.lanes_max == 3
-    assert not plan.step(6, [], False, 20_000).dial
+    assert not plan.step(6, [], 20_000, silent=False, stuck=False).dial
 
 
 def test_one_refused_opening_proves_nothing() -> None:
@@ -98,12 +107,14 @@ def test_when_all_are_silent_a_new_one_is_tried_each_second() -> None:
     plan = plan_with(2)
     plan.dialled(10_000)
     plan.dial_ended()
-    assert not plan.step(2, [], True, 10_900).dial
-    assert plan.step(2, [], True, 11_000).dial
+    assert not plan.step(2, [], 10_900, silent=True, stuck=False).dial
+    assert plan.step(2, [], 11_000, silent=True, stuck=False).dial
 
 
 def test_never_more_than_six_at_once() -> None:
     plan = plan_with(LANES_OPEN_MAX)
     stalled = [LaneId(0), LaneId(1), LaneId(2)]
-    assert not plan.step(6, stalled, False, 9_000).dial
-    assert plan_with(LANES_OPEN_MAX).step(6, stalled, True, 9_000).dial, "unless none of them works"
+    assert not plan.step(6, stalled, 9_000, silent=False, stuck=False).dial
+    assert plan_with(LANES_OPEN_MAX).step(6, stalled, 9_000, silent=True, stuck=False).dial, (
+        "unless none of them works"
+    )

@@ -31,7 +31,7 @@ def looks(name: str) -> list[dict[str, Any]]:
 
 
 def steps(name: str) -> list[list[Any]]:
-    return [event[5:] for event in CASES[name]["events"] if event[0] == "step"]
+    return [event[6:] for event in CASES[name]["events"] if event[0] == "step"]
 
 
 def test_the_scripts_together_use_every_level_and_every_kind_of_answer() -> None:

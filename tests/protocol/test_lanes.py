@@ -148,6 +148,16 @@ def test_stalled_and_silent() -> None:
     assert hop.is_silent(1_000), "nothing has come since 200"
 
 
+def test_stuck_is_not_narrow() -> None:
+    hop = sender(A)
+    for number in range(10):
+        hop.send(b"", number * 60)
+    assert not hop.is_stuck(320)
+    assert hop.is_stuck(330), "265 ms and 60 ms have passed without an answer"
+    hop.acked(A, Ack(0, 25), 400)
+    assert not hop.is_stuck(500), "answers come, late as they are"
+
+
 def test_the_receiver_tells_copies_from_frames_across_the_end_of_the_numbers() -> None:
     receiver, back = LaneReceiver(), Controller()
 

@@ -129,13 +129,16 @@ class Lanes:
         now_ms = self._now_ms()
         stalled = self.sender.stalled(now_ms)
         silent = not self._sockets or self.sender.is_silent(now_ms)
-        steps = self.plan.step(self.sender.controller.lanes_wanted, stalled, silent, now_ms)
+        stuck = self.sender.is_stuck(now_ms)
+        wanted = self.sender.controller.lanes_wanted
+        steps = self.plan.step(wanted, stalled, now_ms, silent=silent, stuck=stuck)
         for lane in steps.leave:
             # The message connection is left only when nothing comes through it: messages may be under way on it.
             if lane != self._main or lane in stalled:
                 self.end(lane)
         if steps.dial and self._instance is not None:
             self.plan.dialled(now_ms)
+            self.sender.controller.excuse(now_ms)
             self._spawn(self._dial(http))
 
     async def _dial(self, http: aiohttp.ClientSession) -> None:

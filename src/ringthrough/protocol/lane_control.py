@@ -67,6 +67,8 @@ PROBATION_SUSTAINED_MS = 200
 """A level just entered is left again at the first sign of a queue, before anybody hears it."""
 DRAIN_MS = 1_000
 """After a step down, what made the queue is still in it: the next step waits for so long."""
+EXCUSED_MS = 1_500
+"""For so long after a lane began to open, queueing is laid to its handshake."""
 CLEAR_MS = 15.0
 """Only below this much queueing do late answers tell of loss."""
 HOLD_MS_MIN = {Level.NORMAL: 45_000, Level.BOOST: 15_000, Level.HEAVY: 15_000}
@@ -115,8 +117,11 @@ class Controller:
         self._round_trips_base = WindowMinimum(BASE_WINDOW_MS)
         self._delays = WindowMinimum(DELAY_WINDOW_MS)
         self._delays_short = WindowMinimum(PROBATION_WINDOW_MS)
+        self._is_new = True
         self._probation_ms = float("-inf")
         """Until when the present level is on probation."""
+        self._excused_ms = float("-inf")
+        """Until when queueing has another reason than this hop's frames."""
         self._base = WindowMinimum(BASE_WINDOW_MS)
         self._delay_zero: int | None = None
         self._outcomes: deque[tuple[float, bool]] = deque()
@@ -214,8 +219,15 @@ class Controller:
         if is_narrow:
             self._narrow_heard_ms = now_ms
 
+    def excuse(self, now_ms: float) -> None:
+        """A connection is being opened; its handshake takes room in the pipe for a moment."""
+        self._excused_ms = now_ms + EXCUSED_MS
+
     def update(self, now_ms: float) -> None:
-        """Judge anew; called before each frame."""
+        """Judge anew; called before each frame. A hop begins on probation, for it may be narrow from the start."""
+        if self._is_new:
+            self._is_new = False
+            self._probation_ms = now_ms + PROBATION_MS
         queueing_ms = self.queueing_ms(now_ms)
         self._note_queueing(queueing_ms, now_ms)
         if self._is_sustained(now_ms):
@@ -236,7 +248,11 @@ class Controller:
             self._severe_since_ms = now_ms
 
     def _is_sustained(self, now_ms: float) -> bool:
-        if self.level is Level.LEAN or self._queueing_since_ms is None or now_ms < self._drained_ms:
+        if (
+            self.level is Level.LEAN
+            or self._queueing_since_ms is None
+            or now_ms < max(self._drained_ms, self._excused_ms)
+        ):
             return False
         severe = self._severe_since_ms is not None and now_ms - self._severe_since_ms >= SUSTAINED_MS_SEVERE
         patience_ms = PROBATION_SUSTAINED_MS if now_ms < self._probation_ms else SUSTAINED_MS

@@ -12,7 +12,11 @@ from dataclasses import dataclass, field
 from .lanes import LaneId
 
 FIRST_DIAL_MS = 500
-"""The spare lane is opened so long after the call began."""
+"""No lane is opened before the call is so old."""
+SPARE_MS = 3_000
+"""The spare lane of a call that needs none is opened when it is so old: a narrow pipe has shown itself by then."""
+SPARE_LANES = 2
+"""What a call has that needs no more than one."""
 DIAL_GAP_MS = 2_000
 DIAL_GAP_MS_HURRY = 1_000
 """Between two openings, and where lanes fail."""
@@ -100,8 +104,8 @@ class LanePlan:
         if self._early_ends >= EARLY_ENDS_MAX:
             self.lanes_max = len(self._lanes)
 
-    def step(self, wanted: int, stalled: Collection[LaneId], silent: bool, now_ms: float) -> Steps:
-        """`wanted` lanes that work; `stalled` ones answer nothing; `silent`: none does."""
+    def step(self, wanted: int, stalled: Collection[LaneId], now_ms: float, *, silent: bool, stuck: bool) -> Steps:
+        """`wanted` lanes that work; `stalled` ones answer nothing; `silent`: none does; `stuck`: none is free."""
         dead = self._note_stalled(stalled, now_ms)
         fit = [lane for lane in self._lanes if lane not in stalled and not self._is_worn(lane)]
         # What ails all lanes at once is the network; a new connection is the way out of it, if there is one.
@@ -109,7 +113,8 @@ class LanePlan:
         short = wanted - self._dialing - (0 if silent else len(fit))
         hurry = silent or bool(stalled) or self.freeze_bytes is not None
         gap_ms = DIAL_GAP_MS_HURRY if hurry else DIAL_GAP_MS
-        due = now_ms - self._dialled_ms >= gap_ms and now_ms - self.started_ms >= FIRST_DIAL_MS
+        begin_ms = SPARE_MS if wanted <= SPARE_LANES and not (stuck or hurry) else FIRST_DIAL_MS
+        due = now_ms - self._dialled_ms >= gap_ms and now_ms - self.started_ms >= begin_ms
         room = silent or len(self._lanes) + self._dialing < LANES_OPEN_MAX
         dial = short > 0 and due and room and self._dialing < DIALS_AT_ONCE
         leave = list(dead)

@@ -22,6 +22,8 @@ UNANSWERED_MAX = 8
 STALL_MS_MIN = 1000
 """A lane that has answered nothing for at least this long, while another one did, is stalled."""
 STALL_ROUND_TRIPS = 4
+STUCK_MS = 60
+"""How much longer than an answer may take all lanes must have waited before a further one is wanted."""
 SILENCE_MS = 700
 """When no lane has answered for this and a round trip and a half, the network under all of them is in doubt."""
 WINDOW_FRAMES = 1024
@@ -178,6 +180,13 @@ class LaneSender:
         """When the lane last answered, or was opened."""
         state = self._lanes[lane]
         return state.opened_ms if state.acked_ms is None else state.acked_ms
+
+    def is_stuck(self, now_ms: float) -> bool:
+        """Whether a loss holds up every lane: answers are overdue, and none has come meanwhile. A full pipe looks
+        otherwise: there, late answers keep coming."""
+        patience_ms = self.controller.resend_after_ms(now_ms) + STUCK_MS
+        waits = [state.waited_ms(now_ms) for state in self._lanes.values()]
+        return min(waits, default=0.0) > patience_ms and now_ms - self._acked_ms > patience_ms
 
     def is_silent(self, now_ms: float) -> bool:
         """Whether frames are under way and no lane has answered anything for long."""

@@ -99,7 +99,10 @@ export class Lanes implements MessageLane {
     const now = performance.now()
     const stalled = this.sender.stalled(now)
     this.isSilent = this.sockets.size === 0 || this.sender.isSilent(now)
-    const { dial, leave } = this.plan.step(this.sender.controller.lanesWanted, stalled, this.isSilent, now)
+    const { dial, leave } = this.plan.step(this.sender.controller.lanesWanted, stalled, now, {
+      silent: this.isSilent,
+      stuck: this.sender.isStuck(now),
+    })
     for (const lane of leave) {
       // The message connection is left only when nothing comes through it: messages may be under way on it.
       if (lane === this.main && !stalled.includes(lane)) continue
@@ -114,6 +117,7 @@ export class Lanes implements MessageLane {
 
   private dial(nowMs: number): void {
     this.plan.dialled(nowMs)
+    this.sender.controller.excuse(nowMs)
     let lane: LaneId | undefined
     const socket = new LaneSocket(this.connection.origin, this.bundle, {
       joined: (frame) => {

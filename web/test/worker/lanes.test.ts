@@ -2,7 +2,7 @@
 import assert from "node:assert/strict"
 import { afterEach, beforeEach, mock, test } from "node:test"
 import { type BundleId, type ClientFrame, decodeClient, encode, type ServerFrame, type StreamId } from "../../src/core/protocol/frames.js"
-import { FIRST_DIAL_MS } from "../../src/core/protocol/lane-plan-constants.js"
+import { SPARE_MS } from "../../src/core/protocol/lane-plan-constants.js"
 import type { Connection, MessageLane } from "../../src/worker/connection.js"
 import { Lanes } from "../../src/worker/lanes.js"
 import { Watch } from "../../src/core/protocol/verdicts.js"
@@ -127,7 +127,7 @@ function started(): Call {
 /** The call with its spare lane. */
 function withTwo(): Call & { readonly spare: FakeSocket } {
   const call = started()
-  after(FIRST_DIAL_MS + 200)
+  after(SPARE_MS + 200)
   const [spare] = FakeSocket.all
   assert.ok(spare !== undefined)
   return { ...call, spare: spare.join() }
@@ -143,7 +143,8 @@ test("the first frame goes at once, and a spare lane is joined without a capabil
   assert.ok(lanes.send(body(0)))
   assert.deepEqual(carries(main.sent), [0])
   assert.equal(FakeSocket.all.length, 0)
-  after(FIRST_DIAL_MS + 200)
+  main.lane?.mainReceived({ type: "Acked", seq: 0, delayMs: 0, level: 1, narrow: false })
+  after(SPARE_MS + 200)
   const [spare, ...others] = FakeSocket.all
   assert.deepEqual(others, [])
   assert.equal(spare?.url, "wss://chat.example/v1/connect")
@@ -202,7 +203,7 @@ test("a lane whose server breaks the protocol is closed, and another takes its p
 
 test("a refused, a hanging and a reset opening are given up and tried again, one after the other", () => {
   started()
-  after(FIRST_DIAL_MS + 200)
+  after(SPARE_MS + 200)
   const [refused] = FakeSocket.all
   refused?.open()
   refused?.hear({ type: "Welcome", version: 1, timeMs: 0 })

@@ -27,6 +27,8 @@ export const PROBATION_WINDOW_MS = 250
 export const PROBATION_SUSTAINED_MS = 200
 /** After a step down, what made the queue is still in it: the next step waits for so long. */
 export const DRAIN_MS = 1000
+/** For so long after a lane began to open, queueing is laid to its handshake. */
+export const EXCUSED_MS = 1500
 /** Only below this much queueing do late answers tell of loss. */
 export const CLEAR_MS = 15
 /**

@@ -68,6 +68,10 @@ export class Controller {
   /** When the hop was last lean. */
   private leanMs = -Infinity
 
+  private isNew = true
+  /** Until when queueing has another reason than this hop's frames. */
+  private excusedMs = -Infinity
+
   get level(): Level {
     return this.levelNow
   }
@@ -169,8 +173,17 @@ export class Controller {
     if (isNarrow) this.narrowHeardMs = nowMs
   }
 
-  /** Judge anew; called before each frame. */
+  /** A connection is being opened; its handshake takes room in the pipe for a moment. */
+  excuse(nowMs: number): void {
+    this.excusedMs = nowMs + given.EXCUSED_MS
+  }
+
+  /** Judge anew; called before each frame. A hop begins on probation, for it may be narrow from the start. */
   update(nowMs: number): void {
+    if (this.isNew) {
+      this.isNew = false
+      this.probationMs = nowMs + given.PROBATION_MS
+    }
     const queueingMs = this.queueingMs(nowMs)
     this.noteQueueing(queueingMs, nowMs)
     if (this.isSustained(nowMs)) this.stepDown(nowMs)
@@ -184,7 +197,8 @@ export class Controller {
   }
 
   private isSustained(nowMs: number): boolean {
-    if (this.levelNow === Level.LEAN || this.queueingSinceMs === undefined || nowMs < this.drainedMs) return false
+    if (this.levelNow === Level.LEAN || this.queueingSinceMs === undefined) return false
+    if (nowMs < Math.max(this.drainedMs, this.excusedMs)) return false
     const isSevere = this.severeSinceMs !== undefined && nowMs - this.severeSinceMs >= given.SUSTAINED_MS_SEVERE
     const patienceMs = nowMs < this.probationMs ? given.PROBATION_SUSTAINED_MS : given.SUSTAINED_MS
     return isSevere || nowMs - this.queueingSinceMs >= patienceMs

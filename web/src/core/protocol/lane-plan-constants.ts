@@ -1,7 +1,11 @@
 // Generated from src/ringthrough/protocol/lane_plan.py by tools/generate_web.py: change that file, not this one.
 
-/** The spare lane is opened so long after the call began. */
+/** No lane is opened before the call is so old. */
 export const FIRST_DIAL_MS = 500
+/** The spare lane of a call that needs none is opened when it is so old: a narrow pipe has shown itself by then. */
+export const SPARE_MS = 3000
+/** What a call has that needs no more than one. */
+export const SPARE_LANES = 2
 export const DIAL_GAP_MS = 2000
 /** Between two openings, and where lanes fail. */
 export const DIAL_GAP_MS_HURRY = 1000

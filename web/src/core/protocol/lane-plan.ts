@@ -13,6 +13,12 @@ interface Known {
   stalledMs: number | null
 }
 
+/** `silent`: no lane works; `stuck`: none is free. */
+export interface Trouble {
+  readonly silent: boolean
+  readonly stuck: boolean
+}
+
 /** What to do now. */
 export interface Steps {
   readonly dial: boolean
@@ -74,8 +80,8 @@ export class LanePlan {
     if (this.earlyEnds >= given.EARLY_ENDS_MAX) this.lanesMax = this.lanes.size
   }
 
-  /** `wanted` lanes that work; `stalled` ones answer nothing; `silent`: none does. */
-  step(wanted: number, stalled: readonly LaneId[], silent: boolean, nowMs: number): Steps {
+  /** `wanted` lanes that work; `stalled` ones answer nothing. */
+  step(wanted: number, stalled: readonly LaneId[], nowMs: number, { silent, stuck }: Trouble): Steps {
     const dead = this.noteStalled(stalled, nowMs)
     const fit = [...this.lanes].filter(([lane, known]) => !stalled.includes(lane) && !this.isWorn(known)).map(([lane]) => lane)
     // What ails all lanes at once is the network; a new connection is the way out of it, if there is one.
@@ -83,7 +89,8 @@ export class LanePlan {
     const short = count - this.dialing - (silent ? 0 : fit.length)
     const hurry = silent || stalled.length > 0 || this.freezeBytes !== null
     const gapMs = hurry ? given.DIAL_GAP_MS_HURRY : given.DIAL_GAP_MS
-    const isDue = nowMs - this.dialledMs >= gapMs && nowMs - this.startedMs >= given.FIRST_DIAL_MS
+    const beginMs = count <= given.SPARE_LANES && !stuck && !hurry ? given.SPARE_MS : given.FIRST_DIAL_MS
+    const isDue = nowMs - this.dialledMs >= gapMs && nowMs - this.startedMs >= beginMs
     const hasRoom = silent || this.lanes.size + this.dialing < given.LANES_OPEN_MAX
     const dial = short > 0 && isDue && hasRoom && this.dialing < given.DIALS_AT_ONCE
     const worn = [...this.lanes].filter(([lane, known]) => this.isWorn(known) && !dead.includes(lane)).map(([lane]) => lane)

@@ -7,6 +7,8 @@ export const UNANSWERED_MAX = 8
 /** A lane that has answered nothing for at least this long, while another one did, is stalled. */
 export const STALL_MS_MIN = 1000
 export const STALL_ROUND_TRIPS = 4
+/** How much longer than an answer may take all lanes must have waited before a further one is wanted. */
+export const STUCK_MS = 60
 /** When no lane has answered for this and a round trip and a half, the network under all of them is in doubt. */
 export const SILENCE_MS = 700
 /** How far behind the newest frame a receiver still tells a copy from a frame. */

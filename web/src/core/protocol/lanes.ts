@@ -6,7 +6,7 @@
 import type { Brand } from "../brand.js"
 import { type Controller, Level } from "./lane-control.js"
 import { QUEUED_MS_MAX, SPARING_FRAMES, SPARING_MS, UINT32_MAX } from "./lane-control-constants.js"
-import { FRAME_LIFETIME_MS, SILENCE_MS, STALL_MS_MIN, STALL_ROUND_TRIPS, UNANSWERED_MAX, WINDOW_FRAMES } from "./lanes-constants.js"
+import { FRAME_LIFETIME_MS, SILENCE_MS, STALL_MS_MIN, STALL_ROUND_TRIPS, STUCK_MS, UNANSWERED_MAX, WINDOW_FRAMES } from "./lanes-constants.js"
 
 export type LaneId = Brand<number, "LaneId">
 
@@ -160,6 +160,16 @@ export class LaneSender {
   stalled(nowMs: number): LaneId[] {
     const patienceMs = Math.max(STALL_MS_MIN, STALL_ROUND_TRIPS * this.controller.roundTripMs)
     return [...this.lanesOpen].filter(([, state]) => state.waitedMs(nowMs) > patienceMs).map(([lane]) => lane)
+  }
+
+  /**
+   * Whether a loss holds up every lane: answers are overdue, and none has come meanwhile. A full pipe looks otherwise:
+   * there, late answers keep coming.
+   */
+  isStuck(nowMs: number): boolean {
+    const patienceMs = this.controller.resendAfterMs(nowMs) + STUCK_MS
+    const waits = [...this.lanesOpen.values()].map((state) => state.waitedMs(nowMs))
+    return waits.length > 0 && Math.min(...waits) > patienceMs && nowMs - this.ackedMs > patienceMs
   }
 
   /** Whether frames are under way and no lane has answered anything for long. */

@@ -28,7 +28,7 @@ type PlanEvent =
   | ["opened", LaneId, number]
   | ["received", LaneId, number]
   | ["closed", LaneId, number, boolean]
-  | ["step", number, LaneId[], boolean, number, boolean, LaneId[], number | null, number | null]
+  | ["step", number, LaneId[], boolean, boolean, number, boolean, LaneId[], number | null, number | null]
 
 const FOLDER = join(root, "vectors", "lanes")
 const names = readdirSync(FOLDER)
@@ -56,6 +56,7 @@ function look(sender: LaneSender, nowMs: number): Record<string, unknown> {
     lanes: sender.lanes,
     stalled: sender.stalled(nowMs),
     is_silent: sender.isSilent(nowMs),
+    is_stuck: sender.isStuck(nowMs),
     due_ms: sender.dueMs,
     copies_sent: sender.copiesSent,
     frames_dropped: sender.framesDropped,
@@ -121,8 +122,8 @@ for (const name of names.filter((one) => one.startsWith("plan-"))) {
         case "closed":
           return plan.closed(event[1], event[2], event[3])
         case "step": {
-          const [, wanted, stalled, silent, nowMs, dial, leave, freezeBytes, lanesMax] = event
-          const steps = plan.step(wanted, stalled, silent, nowMs)
+          const [, wanted, stalled, silent, stuck, nowMs, dial, leave, freezeBytes, lanesMax] = event
+          const steps = plan.step(wanted, stalled, nowMs, { silent, stuck })
           return assert.deepEqual([steps, plan.freezeBytes, plan.lanesMax], [{ dial, leave }, freezeBytes, lanesMax], `event ${index}`)
         }
       }
