@@ -8,6 +8,7 @@ import os
 import time
 from collections.abc import Awaitable, Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -30,6 +31,13 @@ async def heard(client: Client, text: str) -> None:
         async for message in client.received(after=0):
             if message.text == text:
                 return
+
+
+async def other_member(tab: Tab, conversation: str) -> dict[str, Any]:
+    """The other person of a direct conversation."""
+    view = next(c for c in await tab.call("conversations") if c["id"] == conversation)
+    other: dict[str, Any] = next(person for person in view["members"] if not person["isMe"])
+    return other
 
 
 async def test_first_message_to_echo(profile: Profile, sdk: Sdk) -> None:
@@ -87,7 +95,17 @@ async def test_two_people_who_reload_at_every_step(profile: Profile) -> None:
     assert await alice.texts(conversation) == await bob.texts(conversation) == ["deleted", "hello yourself"]
     assert [m["order"] for m in await bob.messages(conversation)] == [1, 2]
 
-    assert await alice.call("safetyNumber", "@bob") == await bob.call("safetyNumber", "@alice")
+    [to_bob, to_alice] = [await other_member(tab, conversation) for tab in (alice, bob)]
+    number = await alice.call("safetyNumber", to_bob["accountId"])
+    assert number == await bob.call("safetyNumber", to_alice["accountId"])
+    assert to_bob["trust"] == "unverified"
+    await alice.call("verify", to_bob["accountId"], number.replace(" ", ""))
+    await alice.reload()
+    assert (await other_member(alice, conversation))["trust"] == "verified"
+    with pytest.raises(EngineFault) as refused:
+        await alice.call("verify", to_bob["accountId"], "0" * 60)
+    assert refused.value.code == "numbers_differ"
+    assert (await other_member(alice, conversation))["trust"] == "unverified"
     await alice.call("typing", conversation)
 
     async def typing() -> bool:

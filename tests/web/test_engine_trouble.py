@@ -375,7 +375,9 @@ def record_of(message: bytes) -> tuple[bytes, bytes]:
 async def test_a_directory_that_lies(watched: Tab, proxy: HostileProxy, sdk: Sdk) -> None:
     await sdk("bob", proxy.url)
     await sdk("mallory", proxy.url)
-    await watched.call("safetyNumber", "@bob")
+    proxy.twist_http = lambda path, body: body[:-9] if path.endswith("/claim") else body
+    with pytest.raises(EngineFault):  # met, but not written to
+        await watched.call("conversationWith", "@bob")
     lies: dict[str, bytes] = {}
 
     def other_person(path: str, body: bytes) -> bytes:
@@ -386,7 +388,9 @@ async def test_a_directory_that_lies(watched: Tab, proxy: HostileProxy, sdk: Sdk
         return body[:-9] if path.endswith("/claim") else body
 
     proxy.twist_http = other_person
-    await watched.call("safetyNumber", "@mallory")
+    with pytest.raises(EngineFault):
+        await watched.call("conversationWith", "@mallory")
+    assert "mallory" in lies
     with pytest.raises(EngineFault) as refused:
         await watched.call("conversationWith", "@bob")
     assert refused.value.code in ("bad_frame", "identity_changed")

@@ -298,6 +298,46 @@ async def test_the_safety_number_is_shown_in_groups_of_five() -> None:
         await expect(page.get_by_role("img", name="QR code: Safety number")).to_be_visible()
 
 
+async def test_a_comparison_is_remembered_and_shown() -> None:
+    async with opened() as page:
+        await open_chat(page, "@tomas")
+        header = page.locator("section.chat header")
+        await expect(header.get_by_text("Verified")).to_have_count(0)
+        await page.evaluate("location.hash += '/info'")
+        await page.get_by_role("button", name="Safety number").click()
+        await page.get_by_role("button", name="The digits are the same").click()
+        await expect(page.get_by_role("alert").filter(has_text="They match")).to_be_visible()
+        await page.keyboard.press("Escape")
+        await expect(header.get_by_text("Verified")).to_be_visible()
+        await page.evaluate("fake.call('@tomas', {})")
+        await expect(page.get_by_role("dialog", name="@tomas is calling").get_by_text("Verified")).to_be_visible()
+        await page.get_by_role("button", name="Answer").click()
+        await expect(page.locator("section.call").get_by_text("Verified")).to_be_visible()
+        await page.get_by_role("button", name="Hang up").click()
+        await page.get_by_role("button", name="Write a message").click()
+        await page.evaluate("location.hash += '/info'")
+        await page.get_by_role("button", name="Safety number").click()
+        await page.get_by_role("button", name="Take the mark back").click()
+        await page.keyboard.press("Escape")
+        await expect(header.get_by_text("End-to-end encrypted")).to_be_visible()
+
+
+async def test_a_changed_key_is_loud_until_it_is_answered() -> None:
+    async with opened() as page:
+        await open_chat(page, "@ana")
+        header = page.locator("section.chat header")
+        await expect(header.get_by_text("Verified")).to_be_visible()
+        await page.evaluate("fake.trust(fake.members('@ana')[1].accountId, 'changed')")
+        warning = page.get_by_role("alert").filter(has_text="The key of @ana has changed.")
+        await expect(warning).to_be_visible()
+        await expect(header.get_by_text("Key changed")).to_be_visible()
+        await warning.get_by_role("button", name="Compare").click()
+        await page.get_by_role("button", name="The digits are the same").click()
+        await page.keyboard.press("Escape")
+        await expect(warning).to_have_count(0)
+        await expect(header.get_by_text("Verified")).to_be_visible()
+
+
 async def test_deleting_the_account_asks_for_the_handle() -> None:
     async with opened() as page:
         await page.get_by_role("link", name="Settings").click()

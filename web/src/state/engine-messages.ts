@@ -35,7 +35,7 @@ const METHODS: Record<EngineMethod, true> = {
   acceptRequest: true, refuseRequest: true,
   messages: true, sendText: true, editText: true, deleteMessage: true, react: true, sendFile: true, fetchFile: true,
   typing: true, markRead: true,
-  safetyNumber: true, serverKnows: true, checkNetwork: true, stopCheck: true, deleteAccount: true,
+  safetyNumber: true, verify: true, serverKnows: true, checkNetwork: true, stopCheck: true, deleteAccount: true,
   placeCall: true, answerCall: true, declineCall: true, hangUp: true, mute: true, callHistory: true, attachAudio: true,
 }
 

@@ -10,11 +10,18 @@ export type MessageId = string
 export type AccountId = string
 export type CallId = string
 
+/**
+ * `verified`: the safety number was compared, and the key is still that one. `changed`: another key came up under their
+ * name after we had met them.
+ */
+export type Trust = "unverified" | "verified" | "changed"
+
 /** Somebody, as they are shown. `address` is `@handle`, or `@handle@host` for people of other servers. */
 export interface Person {
   readonly accountId: AccountId
   readonly address: string
   readonly isMe: boolean
+  readonly trust: Trust
 }
 
 /** Who this browser profile is. */
@@ -219,7 +226,12 @@ export interface Engine {
   markRead(conversation: ConversationId): Promise<void>
 
   /** Sixty digits, the same on both sides. */
-  safetyNumber(address: string): Promise<string>
+  safetyNumber(account: AccountId): Promise<string>
+  /**
+   * Remembers that the other side shows `number` too. When ours is another one, any earlier verification is taken back
+   * and the promise rejects with `numbers_differ`. `null` takes it back, and a warning with it.
+   */
+  verify(account: AccountId, number: string | null): Promise<void>
   /** Tries each kind of connection with the own server; `check` events tell how far it is. */
   checkNetwork(withPause: boolean): Promise<void>
   stopCheck(): Promise<void>

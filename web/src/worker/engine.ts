@@ -187,11 +187,18 @@ export class LocalEngine implements api.Engine {
 
   // -- trust -----------------------------------------------------------------------------------------------------
 
-  async safetyNumber(address: string): Promise<string> {
+  async safetyNumber(account: string): Promise<string> {
     const { own, people } = this.here().context
-    const known = this.store.rows("account").find(({ accountId }) => this.here().views.addressOf(toHex(accountId)) === address.trim())
-    const person = (known && (await people.known(known.accountId))) ?? (await this.here().findPerson(address))
-    return safetyNumber(own.identityKey, person.identityKey)
+    const row = people.row(account)
+    if (row === undefined) throw new EngineError("unknown_account", "This person is not known here.", "Write to them first.")
+    return safetyNumber(own.identityKey, row.identityKey)
+  }
+
+  async verify(account: string, number: string | null): Promise<void> {
+    const isSame = number === null || plainDigits(number) === plainDigits(await this.safetyNumber(account))
+    const trust = number === null || !isSame ? "unverified" : "verified"
+    await this.here().context.people.trust(account, trust)
+    if (!isSame) throw new EngineError("numbers_differ", "The numbers are not the same.", "Do not trust this chat: compare again, face to face.")
   }
 
   async serverKnows(): Promise<readonly api.ServerKnowledge[]> {
@@ -279,6 +286,8 @@ export class LocalEngine implements api.Engine {
     return found
   }
 }
+
+const plainDigits = (number: string): string => number.replace(/\D/g, "")
 
 const salt = (): mimi.Salt => random(16) as mimi.Salt
 

@@ -105,7 +105,7 @@ export async function register(context: Context): Promise<void> {
   await restock(context)
   await store.transaction((tx) => {
     const { accountId, origin, handle, identityKey } = own
-    const row = { accountId, origin, handle, identityKey, version: 1, payload, signature, accepted: true, refused: false }
+    const row = { accountId, origin, handle, identityKey, version: 1, payload, signature, accepted: true, refused: false, trust: "unverified" } as const
     tx.put("account", toHex(accountId), row)
     tx.put("profile", "registered", { value: true })
   })

@@ -4,6 +4,7 @@ import { MlsMemberError } from "../core/e2ee/mls-errors.js"
 import { type Credential, decodeCredential } from "../core/identity.js"
 import { type DeviceList, verifyDeviceList } from "../core/protocol/directory.js"
 import { ProtocolError } from "../core/protocol/errors.js"
+import type { Trust } from "./api.js"
 import { EngineError, Refused } from "./errors.js"
 import type { AccountDocument, ServerHttp } from "./http.js"
 import type { AccountRow } from "./store/rows.js"
@@ -57,6 +58,11 @@ export class People {
     }
     if (account.handle !== handle) throw nobody
     return this.accept(account, origin)
+  }
+
+  /** What comparing safety numbers told. */
+  async trust(accountId: string, trust: Trust): Promise<void> {
+    await this.store.transaction((tx) => tx.patch("account", accountId, { trust }))
   }
 
   /** Fetches the newest device list of an account. */
@@ -124,16 +130,21 @@ export class People {
     const devices = await verifyDeviceList(payload, signature)
     if (!equalBytes(devices.accountId, account.accountId)) throw identityChanged("The device list belongs to another account.")
     const key = toHex(account.accountId)
-    await this.store.transaction((tx) => {
+    const refusal = await this.store.transaction((tx) => {
       const row = tx.get("account", key)
       if (row !== undefined) {
-        if (!equalBytes(row.identityKey, devices.identityKey) || row.origin !== origin) {
-          throw identityChanged(`The identity of @${account.handle} has changed.`)
+        if (row.origin !== origin) return `Another server claims to be the home of @${row.handle}.`
+        if (!equalBytes(row.identityKey, devices.identityKey)) {
+          tx.patch("account", key, { trust: "changed" })
+          return `The identity of @${account.handle} has changed.`
         }
         const isOlder = devices.version < row.version || (devices.version === row.version && !equalBytes(payload, row.payload))
-        if (isOlder) throw identityChanged(`The server shows an older list of devices of @${account.handle} than before.`)
-        if (equalBytes(payload, row.payload) && row.handle === account.handle) return
+        if (isOlder) return `The server shows an older list of devices of @${account.handle} than before.`
+        if (equalBytes(payload, row.payload) && row.handle === account.handle) return null
       }
+      // Whoever had this name before had another key: neither of the two is to be taken for verified (CANNOT-FORGE).
+      const before = this.store.rows("account").filter((other) => other.handle === account.handle && other.origin === origin && toHex(other.accountId) !== key)
+      for (const { accountId } of before) tx.patch("account", toHex(accountId), { trust: "changed" })
       tx.put("account", key, {
         accountId: account.accountId,
         origin,
@@ -144,8 +155,12 @@ export class People {
         signature,
         accepted: row?.accepted ?? false,
         refused: row?.refused ?? false,
+        trust: before.length > 0 ? "changed" : (row?.trust ?? "unverified"),
       })
+      return null
     })
+    // Thrown only now: the warning must be stored.
+    if (refusal !== null) throw identityChanged(refusal)
     return { accountId: account.accountId, origin, handle: account.handle, identityKey: devices.identityKey, devices }
   }
 }

@@ -37,7 +37,8 @@ export class Views {
   }
 
   person(accountId: string): Person {
-    return { accountId, address: this.addressOf(accountId), isMe: accountId === toHex(this.own.accountId) }
+    const { trust = "unverified" } = this.store.get("account", accountId) ?? {}
+    return { accountId, address: this.addressOf(accountId), isMe: accountId === toHex(this.own.accountId), trust }
   }
 
   addressOf(accountId: string): string {

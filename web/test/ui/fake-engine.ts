@@ -2,7 +2,7 @@
 
 import type {
   CallHistoryEntry, CallView, ConnectionState, ConversationView, Engine, EngineEvent, Fault, MessageView, NetworkCheckView, OwnAccount, Person,
-  ServerKnowledge,
+  ServerKnowledge, Trust,
 } from "../../src/worker/api.js"
 import * as cast from "./people.js"
 import { picture } from "./picture.js"
@@ -219,7 +219,7 @@ export class FakeEngine implements Engine {
     const known = this.idOf(address)
     if (known !== "") return known
     if (address === "@nobody") throw fault("unknown_handle", "Nobody here is called @nobody.", "Check the spelling.")
-    const person = address === "@echo" ? cast.ECHO : { accountId: this.#id(), address, isMe: false }
+    const person = address === "@echo" ? cast.ECHO : { accountId: this.#id(), address, isMe: false, trust: "unverified" as const }
     const talk = this.#talk(address, [cast.ME, person], [], { lastTimeS: this.#nowS })
     this.#sayList()
     return talk.view.id
@@ -227,7 +227,7 @@ export class FakeEngine implements Engine {
 
   async createGroup(title: string, addresses: readonly string[]): Promise<string> {
     this.asked.push(`createGroup(${title})`)
-    const people = addresses.map((address) => ({ accountId: this.#id(), address, isMe: false }))
+    const people = addresses.map((address) => ({ accountId: this.#id(), address, isMe: false, trust: "unverified" as const }))
     const talk = this.#talk(title, [cast.ME, ...people], [], { isDirect: false, lastTimeS: this.#nowS })
     this.#sayList()
     return talk.view.id
@@ -235,7 +235,7 @@ export class FakeEngine implements Engine {
 
   async addMembers(conversation: string, addresses: readonly string[]): Promise<void> {
     const talk = this.#of(conversation)
-    const people = addresses.map((address) => ({ accountId: this.#id(), address, isMe: false }))
+    const people = addresses.map((address) => ({ accountId: this.#id(), address, isMe: false, trust: "unverified" as const }))
     talk.view = { ...talk.view, members: [...talk.view.members, ...people] }
     this.say(conversation, cast.ME, { kind: "members", text: `@noor added ${addresses.join(", ")}` })
   }
@@ -331,6 +331,26 @@ export class FakeEngine implements Engine {
 
   async safetyNumber(): Promise<string> {
     return "482915037166420958317704426189350271640883925570163492837415"
+  }
+
+  async verify(account: string, number: string | null): Promise<void> {
+    this.asked.push(`verify(${number ?? "null"})`)
+    const isSame = number === null || number === (await this.safetyNumber())
+    this.trust(account, number === null || !isSame ? "unverified" : "verified")
+    if (!isSame) throw fault("numbers_differ", "The numbers are not the same.", "Compare again.")
+  }
+
+  members(title: string): readonly Person[] {
+    return [...this.#talks.values()].find(({ view }) => view.title === title)!.view.members
+  }
+
+  /** What is known of somebody's key, wherever they are a member. */
+  trust(account: string, trust: Trust): void {
+    for (const talk of this.#talks.values()) {
+      const members = talk.view.members.map((person) => (person.accountId === account ? { ...person, trust } : person))
+      talk.view = { ...talk.view, members }
+    }
+    this.#sayList()
   }
 
   async serverKnows(): Promise<readonly ServerKnowledge[]> {

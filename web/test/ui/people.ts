@@ -1,14 +1,14 @@
 /** The scripted people of the screens, and what they say. Offsets in minutes before now. */
 
-import type { MessageView, Person } from "../../src/worker/api.js"
+import type { MessageView, Person, Trust } from "../../src/worker/api.js"
 
-export const ME: Person = { accountId: "11".repeat(16), address: "@noor", isMe: true }
+export const ME: Person = { accountId: "11".repeat(16), address: "@noor", isMe: true, trust: "unverified" }
 
-function somebody(seed: number, address: string): Person {
-  return { accountId: (seed * 2654435761 % 4294967296).toString(16).padStart(8, "0").repeat(4), address, isMe: false }
+function somebody(seed: number, address: string, trust: Trust = "unverified"): Person {
+  return { accountId: (seed * 2654435761 % 4294967296).toString(16).padStart(8, "0").repeat(4), address, isMe: false, trust }
 }
 
-export const ANA = somebody(3, "@ana")
+export const ANA = somebody(3, "@ana", "verified")
 export const TOMAS = somebody(7, "@tomas")
 export const LINA = somebody(9, "@lina.haddad")
 export const ECHO = somebody(21, "@echo")

@@ -56,6 +56,12 @@ async def _safety(page: Page) -> None:
     await page.wait_for_selector("ol.digits")
 
 
+async def _key_changed(page: Page) -> None:
+    await _chat(page)
+    await page.evaluate("fake.trust(fake.members('@ana')[1].accountId, 'changed')")
+    await page.wait_for_selector("[role=alert]")
+
+
 async def _request(page: Page) -> None:
     await _open(page, "@m.okafor@chat.example.net")
 
@@ -180,6 +186,7 @@ SCREENS: dict[str, tuple[str, Callable[[Page], Awaitable[None]]]] = {
     "group-info": ("full", _group_info),
     "person-info": ("full", _person_info),
     "safety-number": ("full", _safety),
+    "key-changed": ("full", _key_changed),
     "request": ("full", _request),
     "new-chat": ("full", _new_chat),
     "new-group": ("full", _new_group),

@@ -42,6 +42,7 @@ export const ICONS = {
   people: { path: "M9 11.5a3.5 3.5 0 1 0 0-7 3.5 3.5 0 0 0 0 7zM2.5 19.5a6.5 6.5 0 0 1 13 0M15.5 4.700a3.5 3.5 0 0 1 0 6.600M18 14a6.5 6.5 0 0 1 3.5 5.5", flip: true },
   shield: { path: "M12 3.5l7 2.5v5.5c0 4.5-3 7.5-7 9-4-1.5-7-4.5-7-9V6zM8.8 12l2.3 2.3 4.1-4.3" },
   lock: { path: "M6 11h12v9H6zM8.5 11V8a3.5 3.5 0 0 1 7 0v3" },
+  warning: { path: "M12 4.5 21 19.5H3zM12 10.5v4M12 17v.1" },
   info: { path: "M12 20.5a8.5 8.5 0 1 0 0-17 8.5 8.5 0 0 0 0 17zM12 11v5.5M12 7.800v.1" },
   incoming: { path: "M17.5 6.5 7 17M7 9v8h8", flip: true },
   outgoing: { path: "M6.5 17.5 17 7M9 7h8v8", flip: true },

@@ -1,7 +1,7 @@
 // What this device remembers, table by table; the same facts as in client/schema.sql.
 //
 // A row is a plain object of numbers, strings, booleans, null, bytes, and arrays or objects of these.
-import type { CallOutcome } from "../api.js"
+import type { CallOutcome, Trust } from "../api.js"
 
 /** Values of which there is one: who we are, how far the inbox is read. */
 export interface ProfileRow {
@@ -33,6 +33,8 @@ export interface AccountRow {
   readonly accepted: boolean
   /** Their request was refused: they are not heard until we write to them. */
   readonly refused: boolean
+  /** What comparing safety numbers told us about `identityKey`. */
+  readonly trust: Trust
 }
 
 export interface ConversationRow {
