@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import base64
+import io
 import re
+from pathlib import Path
 from typing import Any
 
 import pytest
-from playwright.async_api import FilePayload, Page, expect
+from PIL import Image
+from playwright.async_api import FilePayload, Locator, Page, expect
 
 from tests.web.ui_page import NARROW, build, open_chat, opened, until
 
@@ -320,6 +323,29 @@ async def test_a_comparison_is_remembered_and_shown() -> None:
         await page.get_by_role("button", name="Take the mark back").click()
         await page.keyboard.press("Escape")
         await expect(header.get_by_text("End-to-end encrypted")).to_be_visible()
+
+
+async def _safety_number(page: Page) -> Locator:
+    await open_chat(page, "@tomas")
+    await page.evaluate("location.hash += '/info'")
+    await page.get_by_role("button", name="Safety number").click()
+    return page.get_by_role("img", name="QR code: Safety number")
+
+
+async def test_the_camera_makes_the_comparison(tmp_path: Path) -> None:
+    async with opened() as page:
+        code = Image.open(io.BytesIO(await (await _safety_number(page)).screenshot())).convert("RGB")
+    frame = Image.new("RGB", (640, 480), "#777")
+    frame.paste(code.resize((360, 360)), (140, 60))
+    frame.save(tmp_path / "seen.mjpeg", "JPEG", quality=90)
+    seen = f"--use-file-for-fake-video-capture={tmp_path / 'seen.mjpeg'}"
+    flags = ("--use-fake-device-for-media-stream", "--use-fake-ui-for-media-stream", seen)
+    async with opened(flags=flags) as page:
+        await _safety_number(page)
+        await page.get_by_role("button", name="Compare by camera").click()
+        await expect(page.get_by_role("alert").filter(has_text="They match")).to_be_visible(timeout=15_000)
+        await page.keyboard.press("Escape")
+        await expect(page.locator("section.chat header").get_by_text("Verified")).to_be_visible()
 
 
 async def test_a_changed_key_is_loud_until_it_is_answered() -> None:

@@ -65,11 +65,11 @@ def served(folder: Path = BUILT) -> Iterator[str]:
 
 
 @asynccontextmanager
-async def chromium() -> AsyncIterator[Browser]:
+async def chromium(*flags: str) -> AsyncIterator[Browser]:
     """The system's own; none is downloaded."""
     path = shutil.which("chromium") or shutil.which("chromium-browser")
     async with async_playwright() as playwright:
-        browser = await playwright.chromium.launch(executable_path=path, args=list(FLAGS))
+        browser = await playwright.chromium.launch(executable_path=path, args=[*FLAGS, *flags])
         try:
             yield browser
         finally:
@@ -78,11 +78,17 @@ async def chromium() -> AsyncIterator[Browser]:
 
 @asynccontextmanager
 async def opened(
-    scene: str = "full", size: ViewportSize = WIDE, query: str = "", *, motion: bool = False, touch: bool = False
+    scene: str = "full",
+    size: ViewportSize = WIDE,
+    query: str = "",
+    *,
+    motion: bool = False,
+    touch: bool = False,
+    flags: tuple[str, ...] = (),
 ) -> AsyncIterator[Page]:
     """The page in a new browser. Whatever it throws, and whatever its policy refuses, fails the test."""
     with served() as origin:
-        async with chromium() as browser:
+        async with chromium(*flags) as browser:
             context = await browser.new_context(
                 viewport=size, has_touch=touch, reduced_motion="no-preference" if motion else "reduce"
             )

@@ -97,7 +97,6 @@ export const text = {
   scan: {
     title: "Scan a code",
     hint: "Hold the code before the camera.",
-    unsupported: "This browser cannot read codes. Type the handle or paste the link instead.",
     denied: "The camera is not available. Allow it in the browser's settings for this page, or type the handle.",
     notOurs: "This code is no Ringthrough code.",
     camera: "View of the camera",

@@ -2,6 +2,7 @@
 
 import assert from "node:assert/strict"
 import { test } from "node:test"
+import { decodeQR } from "qr/decode.js"
 import type { CallView, MessageView } from "../../src/worker/api.js"
 import type { RunningSound, SoundNews } from "../../src/state/call-sound.js"
 import { connectEngine, type EngineClient } from "../../src/state/engine-client.js"
@@ -10,6 +11,7 @@ import { Preferences, readPreferences } from "../../src/state/preferences.svelte
 import { addressIn, formatRoute, isHandle, parseRoute } from "../../src/state/route.js"
 import { Session } from "../../src/state/session.svelte.js"
 import { firstUnread, merged, shapeOf } from "../../src/state/timeline.js"
+import { qrModules } from "../../src/ui/kit/qr.js"
 import { FakeEngine, type Scene } from "./fake-engine.js"
 import { ANA, ME } from "./people.js"
 import { serveEngine } from "./serve-engine.js"
@@ -340,4 +342,20 @@ staged("toasts go by themselves and say nothing twice", async ({ session, clock 
   assert.equal(session.toasts.length, 1)
   clock.pass(9001)
   assert.equal(session.toasts.length, 0)
+})
+
+test("a code that is drawn can be read: links of any length, and sixty digits", () => {
+  for (const content of ["https://chat.example/#/@noor", `https://${"long.".repeat(30)}example/#/@${"x".repeat(32)}`, "48291".repeat(12)]) {
+    const modules = qrModules(content)
+    const scale = 4
+    const side = modules.length * scale
+    const data = new Uint8Array(side * side * 4).fill(255)
+    for (let y = 0; y < side; y++) {
+      for (let x = 0; x < side; x++) {
+        const isDark = modules[Math.floor(y / scale)]![Math.floor(x / scale)]!
+        if (isDark) data.fill(0, (y * side + x) * 4, (y * side + x) * 4 + 3)
+      }
+    }
+    assert.equal(decodeQR({ width: side, height: side, data }), content)
+  }
 })
