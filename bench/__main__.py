@@ -11,7 +11,7 @@ import time
 from bench.processes import ProcessFailed
 from bench.report import Result, machine, table, watched
 
-NAMES = ("mls_groups", "messages", "fanout", "relay", "call", "webrtc", "memory")
+NAMES = ("mls_groups", "messages", "fanout", "relay", "call", "webrtc", "page", "memory")
 
 
 def main() -> int:
