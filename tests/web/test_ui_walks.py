@@ -317,7 +317,7 @@ async def test_a_comparison_is_remembered_and_shown() -> None:
         await page.get_by_role("button", name="Answer").click()
         await expect(page.locator("section.call").get_by_text("Verified")).to_be_visible()
         await page.get_by_role("button", name="Hang up").click()
-        await page.get_by_role("button", name="Write a message").click()
+        await open_chat(page, "@tomas")
         await page.evaluate("location.hash += '/info'")
         await page.get_by_role("button", name="Safety number").click()
         await page.get_by_role("button", name="Take the mark back").click()
