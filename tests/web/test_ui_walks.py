@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 from PIL import Image
 from playwright.async_api import FilePayload, Locator, Page, expect
+from web.test.ui.screens import SCREENS
 
 from tests.web.ui_page import NARROW, build, open_chat, opened, until
 
@@ -239,6 +240,27 @@ async def test_a_call_from_the_click_to_its_end() -> None:
         assert {"placeCall()", "attachAudio()", "mute(true)", "hangUp()"} <= set(await asked(page))
         await page.get_by_role("button", name="Write a message").click()
         await expect(page.get_by_role("textbox", name="Message to @ana")).to_be_visible()
+
+
+async def test_a_call_says_which_way_and_why_and_can_be_held() -> None:
+    async with opened(size=NARROW) as page:
+        await SCREENS["in-call"][1](page)
+        await expect(page.get_by_text("Direct UDP does not pass here.").first).to_be_visible()
+        await expect(
+            page.get_by_text("Last minute: 67 ms to the server and back, sound lost in 2 seconds")
+        ).to_be_visible()
+        assert await page.locator("figure rect").count() == 2
+        relay = page.get_by_text("none is used, so none can be blocked")
+        await expect(relay).to_be_hidden()
+        await page.locator("summary").press("Enter")
+        await expect(relay).to_be_visible()
+        await expect(page.get_by_text("2 connections in use, 3 opened so far")).to_be_visible()
+        await page.get_by_role("button", name="Hold").press("Enter")
+        await expect(page.get_by_text("On hold: nothing is sent or played.")).to_be_visible()
+        await expect(page.get_by_role("button", name="Unmute")).to_be_disabled()
+        await page.get_by_role("button", name="Take up again").press("Enter")
+        await expect(page.get_by_role("button", name="Mute", exact=True)).to_be_enabled()
+        assert [call for call in await asked(page) if call.startswith("mute")] == ["mute(true)", "mute(false)"]
 
 
 async def test_a_declined_call_never_opens_the_microphone() -> None:

@@ -117,12 +117,28 @@ async def _ringing(page: Page) -> None:
     await _place(page, "fake.call('@ana', { phase: 'ringing_there' })")
 
 
+IN_CALL = """fake.call('@ana', {
+  phase: 'in_call', sinceMs: fakeNowMs - 754000, quality: 'good', carrier: 'Through the message connection.',
+  way: { level: 'normal', lanes: 2, queueingMs: 0, missShare: 0.01, roundTripMs: 48, lanesOpened: 3 },
+  verdicts: [
+    { verdict: 'direct_blocked', matter: 'Direct UDP does not pass here.',
+      remedy: 'The call is carried by the message connection.' },
+  ],
+  trace: Array.from({ length: 60 }, (_, second) => ({
+    roundTripMs: Math.round(55 + 18 * Math.sin(second / 3) + (second % 7) * 4),
+    lostShare: second === 21 ? 0.2 : second === 22 ? 0.08 : 0,
+  })),
+})"""
+
+
 async def _in_call(page: Page) -> None:
-    await _place(
-        page,
-        "fake.call('@ana', { phase: 'in_call', sinceMs: fakeNowMs - 754000, quality: 'good', carrier:"
-        " 'Carried by the message connection: direct UDP does not pass on this network.' })",
-    )
+    await _place(page, IN_CALL)
+
+
+async def _call_why(page: Page) -> None:
+    await _in_call(page)
+    await page.locator("summary").click()
+    await page.locator("details").scroll_into_view_if_needed()
 
 
 async def _call_ended(page: Page) -> None:
@@ -160,6 +176,18 @@ async def _refused_handle(page: Page) -> None:
     await page.wait_for_selector("text=belongs to somebody else")
 
 
+async def _network(page: Page) -> None:
+    await page.evaluate("location.hash = '#/settings/network'")
+    await page.get_by_role("button", name="Check now").click()
+    await page.get_by_role("button", name="Stop").wait_for()
+    await page.evaluate(
+        """fake.checked({ verdicts: [{ verdict: 'frozen', matter:
+        'This network freezes each connection after a few kilobytes.',
+        remedy: 'Each connection is replaced before it freezes.' }] })"""
+    )
+    await page.get_by_role("button", name="Check again").wait_for()
+
+
 def _go(target: str) -> Callable[[Page], Awaitable[None]]:
     async def act(page: Page) -> None:
         await page.evaluate("target => { location.hash = target }", target)
@@ -195,10 +223,12 @@ SCREENS: dict[str, tuple[str, Callable[[Page], Awaitable[None]]]] = {
     "incoming-call": ("full", _incoming),
     "call-ringing": ("full", _ringing),
     "in-call": ("full", _in_call),
+    "call-why": ("full", _call_why),
     "call-bar": ("full", _call_bar),
     "call-ended": ("full", _call_ended),
     "calls": ("full", _go("#/calls")),
     "settings": ("full", _go("#/settings")),
+    "network-check": ("full", _network),
     "server-knows": ("full", _go("#/settings/server")),
     "fault": ("full", _fault),
 }

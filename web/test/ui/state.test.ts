@@ -10,6 +10,7 @@ import { faultOf } from "../../src/state/faults.js"
 import { Preferences, readPreferences } from "../../src/state/preferences.svelte.js"
 import { addressIn, formatRoute, isHandle, parseRoute } from "../../src/state/route.js"
 import { Session } from "../../src/state/session.svelte.js"
+import { draw } from "../../src/ui/call/trace.js"
 import { firstUnread, merged, shapeOf } from "../../src/state/timeline.js"
 import { qrModules } from "../../src/ui/kit/qr.js"
 import { FakeEngine, type Scene } from "./fake-engine.js"
@@ -249,6 +250,19 @@ staged("a call's sound begins with the answer and ends with the call", async ({ 
   assert.equal(session.calls.current?.ended, "They hung up.")
   clock.pass(12_001)
   assert.equal(session.calls.current, null)
+})
+
+void test("the last minute is drawn with the newest second at the end of the line, and what was lost as bars", () => {
+  assert.deepEqual(draw([]), { line: "", lost: [], roundTripMs: 0 })
+  const { line, lost, roundTripMs } = draw([
+    { roundTripMs: 100, lostShare: 0 }, { roundTripMs: 200, lostShare: 0.019 }, { roundTripMs: 50, lostShare: 0.6 },
+  ])
+  assert.equal(line, "57.5,16.0 58.5,1.0 59.5,23.5")
+  assert.deepEqual(lost, [{ x: 59, height: 32 }])
+  assert.equal(roundTripMs, 100)
+  const long = draw(Array.from({ length: 100 }, (_, second) => ({ roundTripMs: second * 10, lostShare: 0 })))
+  assert.equal(long.line.split(" ").length, 60)
+  assert.match(long.line, /59\.5,1\.0$/)
 })
 
 staged("a call on hold neither speaks nor is heard, and comes back as it was", async (stage) => {
