@@ -206,12 +206,16 @@ class RunningCall implements CallAudio {
 
   #watchContext(): void {
     const { context } = this.#graph
-    let paused = context.state !== "running"
-    if (paused) this.#notify({ kind: "paused", needsClick: context.state === "suspended" })
-    context.onstatechange = () => {
+    let paused = false
+    const tell = (): void => {
       const now = context.state !== "running"
       if (now !== paused) this.#notify(now ? { kind: "paused", needsClick: context.state === "suspended" } : { kind: "running" })
       paused = now
+    }
+    // One that was made ready while it rang has only now been told to run.
+    setTimeout(() => this.#stopped || tell(), RESUMED_MS_MAX)
+    context.onstatechange = () => {
+      tell()
       this.#resume()
     }
     for (const type of RESUMING) addEventListener(type, this.#resume)
@@ -223,6 +227,9 @@ class RunningCall implements CallAudio {
     if (!this.#stopped && context.state !== "running" && context.state !== "closed") context.resume().catch(() => undefined)
   }
 }
+
+/** A context that has not started by then waits for a click. */
+const RESUMED_MS_MAX = 500
 
 const RESUMING = ["pointerdown", "keydown", "focus", "pageshow"] as const
 

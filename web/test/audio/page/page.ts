@@ -1,6 +1,6 @@
 /** A page with a call to itself: microphone, codec, a network, playout; both ends recorded on one audio clock. */
 
-import { type CallAudio, type CallAudioEvent, prepareCallAudio, startCallAudio } from "../../../src/audio/call-audio.js"
+import { type CallAudio, type CallAudioEvent, type PreparedCallAudio, prepareCallAudio, startCallAudio } from "../../../src/audio/call-audio.js"
 import type { Fate } from "./network-worker.js"
 
 const FILES = {
@@ -39,6 +39,7 @@ class Recording {
 }
 
 let call: CallAudio | null = null
+let prepared: PreparedCallAudio | null = null
 let network: Worker | null = null
 let said: Recording | null = null
 let heard: Recording | null = null
@@ -49,7 +50,7 @@ interface StartOptions {
   readonly sampleRateHz?: number
   /** Of the speaker, from the first packets on. */
   readonly profile?: string
-  /** As for a call that rings first: made ready before, and taken by the engine only after a while. */
+  /** The engine takes the sound only after so long, as when it rings there. */
   readonly ringMs?: number
 }
 
@@ -57,8 +58,6 @@ const harness = {
   events,
 
   async start(fate: Fate, { profile, ringMs, ...options }: StartOptions): Promise<{ rateHz: number }> {
-    const prepared = ringMs === undefined ? null : prepareCallAudio({ files: FILES })
-    await prepared?.graph
     network = new Worker("/network-worker.js", { type: "module" })
     call = await startCallAudio(
       { inputDeviceId: null, outputDeviceId: null, files: FILES, ...options },
@@ -75,6 +74,13 @@ const harness = {
     network.postMessage({ kind: "carry", capture, playout, fate }, [capture, playout])
     if (profile !== undefined) network.postMessage({ kind: "profile", profile })
     return { rateHz: context.sampleRate }
+  },
+
+  /** As while it rings in a tab that nobody has clicked yet; the state of the context once all is loaded. */
+  async prepare(): Promise<string> {
+    prepared = prepareCallAudio({ files: FILES })
+    void prepared.context?.suspend()
+    return (await prepared.graph).context.state
   },
 
   /** Why it did not start, as a person would read it. */
