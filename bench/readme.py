@@ -18,7 +18,7 @@ QUOTED = (
         "durable one-to-one messages, synced first",
     ),
     ("fanout", "10 groups of 20, 4 on the way each", "durable deliveries", "durable deliveries in groups of 20"),
-    ("relay", "4 members, saturated", "frames out", "voice frames relayed, calls of four"),
+    ("relay", "4 members, saturated", "frames out", "signals relayed, groups of four"),
     ("call", "call over loopback", "answer to first audio, at the one who answers", "answer to first sound"),
     ("call", "call over loopback", "mouth to ear", "mouth to ear, 60 ms frames"),
     ("memory", "at rest", "resident memory", "server at rest"),
