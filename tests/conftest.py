@@ -5,10 +5,10 @@ from __future__ import annotations
 import pytest
 
 SHORTFALLS = {
-    "tests/cli/test_calls.py::test_ctrl_c_hangs_up": "ended with 0 and not 130 once in two whole runs",
+    "tests/cli/test_calls.py::test_ctrl_c_hangs_up": "ended with 0 and not 130 once in ten runs; cause unknown",
     "tests/lab/test_smoke.py::": "the middlebox's delay was off by 6 ms (p99); 1 ms is allowed",
     "tests/web/test_engine_lanes.py::test_a_call_loses_its_message_connection_and_no_frame": (
-        "the second lane was not back 15 s after the loss; cause unknown"
+        "two refused openings are taken for a limit for good; then the pause before reconnecting decides, up to 15 s"
     ),
     "tests/web/test_page_calls.py::test_speech_is_heard_as_it_was_said[page to page, as shipped]": (
         "ESTOI 0.82, PESQ 3.27: the delay jumped by 120 ms; cause unknown"
