@@ -13,6 +13,9 @@ SHORTFALLS = {
     "tests/web/test_page_calls.py::test_speech_is_heard_as_it_was_said[page to page, as shipped]": (
         "ESTOI 0.82, PESQ 3.27: the delay jumped by 120 ms; cause unknown"
     ),
+    "tests/web/test_page_calls.py::test_speech_is_heard_as_it_was_said[page to page, from the file]": (
+        "two slots of 20 ms were concealed without a stall of the machine"
+    ),
     "tests/web/test_page_calls.py::test_speech_is_heard_as_it_was_said[page calls SDK]": "PESQ 3.19; cause unknown",
 }
 """By the beginning of a test's id: what was seen. A line goes when its cause does."""
