@@ -13,8 +13,10 @@ VOICES := $(SOUNDS)/ru_RU_f_IvrvoiceRU/demo-echotest.g722=asterisk-core-sounds-r
   $(SOUNDS)/it_IT_m_Carlo/demo-echotest.g722=asterisk-core-sounds-it-g722
 AS_ROOT := $(if $(filter 0,$(shell id -u)),,sudo)
 PEERS := turnserver=coturn murmurd=mumble-server libspeexdsp=libspeexdsp1
+# Two at a time, a file in one of them: most tests wait for something most of the time.
+BESIDE := -n 2 --dist loadfile
 
-.PHONY: help run test lab lab-smoke setup-lab check demo vectors soak bench format screens setup-run setup-test setup-demo clean
+.PHONY: help run test lint lab lab-smoke setup-lab check demo vectors soak bench format screens setup-run setup-test setup-demo clean
 
 help: ## show the targets
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 12
@@ -38,21 +40,24 @@ test: setup-test ## set up what the tests need, and run all of them
 	@$(BIN)/python tests/e2e/mls_soak/run.py --browser --first-seed 11 --seeds 3
 	@echo "== tests"
 	@cd web && npm test --silent
-	@$(BIN)/python -m pytest tests
+	@$(BIN)/python -m pytest tests -m "not alone" $(BESIDE)
+	@$(BIN)/python -m pytest tests -m alone
 
-check: setup-test ## format, types, import rule, vectors, generated files, fast tests
+lint: setup-test ## format, types, the page's components, import rule
 	@echo "== format and lint"
 	@$(BIN)/ruff format --check .
 	@$(BIN)/ruff check .
 	@echo "== types"
 	@$(BIN)/mypy
-	@cd web && npm run --silent build && npm run --silent check:page
+	@cd web && npm run --silent build && npm run --silent check:page && npm run --silent test:page
 	@echo "== import rule"
 	@$(BIN)/lint-imports
+
+check: lint ## lint, vectors, generated files, fast tests
 	@$(MAKE) --no-print-directory vectors
 	@echo "== fast tests and generated files"
-	@cd web && npm test --silent && npm run --silent test:page
-	@$(BIN)/python -m pytest tests -m "not slow"
+	@cd web && npm test --silent
+	@$(BIN)/python -m pytest tests -m "not slow" $(BESIDE)
 
 vectors: setup-test ## the official vectors; the last line counts MLS
 	@$(BIN)/python tests/e2ee/sframe_vectors.py

@@ -19,7 +19,7 @@ from ringthrough.client.audiofile import WavWriter, read_pcm
 from .conftest import Run
 
 Program = Callable[..., "subprocess.Popen[str]"]
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.alone]
 
 
 @pytest.fixture

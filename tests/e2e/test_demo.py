@@ -11,7 +11,7 @@ from lab.processes import ringthrough
 
 from .conftest import CALL_S, Played
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.alone]
 
 PESQ_MIN = 3.4
 ESTOI_MIN = 0.93

@@ -10,7 +10,7 @@ import pytest
 from lab.__main__ import main, slug
 from lab.cases.cells import SMOKE
 
-pytestmark = [pytest.mark.slow, pytest.mark.timeout(420), pytest.mark.usefixtures("lab_ready")]
+pytestmark = [pytest.mark.slow, pytest.mark.alone, pytest.mark.timeout(420), pytest.mark.usefixtures("lab_ready")]
 
 
 def test_the_middlebox_is_true_and_ours_is_intelligible_in_a_few_cells(

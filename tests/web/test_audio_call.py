@@ -28,7 +28,7 @@ from tests.web import audio_server
 from tests.web.audio_server import take
 from tests.web.audio_tabs import tab
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.alone]
 
 SECONDS = float(os.environ.get("RINGTHROUGH_AUDIO_SECONDS", "12"))
 ATTEMPTS = 2

@@ -15,7 +15,7 @@ from ringthrough.client.client import Client
 from ringthrough.client.media import NullSink, SilentSource
 from tests.web.engine_page import EngineFault, Tab
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.alone]
 
 Profile = Callable[[str], Awaitable[Tab]]
 Sdk = Callable[..., Awaitable[Client]]

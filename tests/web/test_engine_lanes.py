@@ -17,7 +17,7 @@ from tests.web.engine_page import Tab
 from tests.web.hostile_proxy import HostileProxy
 from tests.web.test_engine_calls import PACKET, phase
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.alone]
 
 Sdk = Callable[..., Awaitable[Client]]
 

@@ -26,7 +26,7 @@ from ringthrough.client.client import Client, online
 from ringthrough.client.media import PcmSource
 from ringthrough.server.app import ServerConfig, start
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.alone]
 
 PESQ_MIN = 3.4
 ESTOI_MIN = 0.93

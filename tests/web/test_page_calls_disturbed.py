@@ -21,7 +21,7 @@ from ringthrough.client.client import Client, online
 from ringthrough.client.media import PcmSource
 from tests.web.audio_tabs import tab
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.alone]
 
 LOUD_RMS = 0.02
 PACKET_MS = 60

@@ -9,7 +9,7 @@ import pytest
 from lab.peers.mumble import Mumble
 from tests.lab.peers.calls import call, check_clean
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.alone]
 
 
 async def test_the_tunnel_carries_a_call(tmp_path: Path) -> None:

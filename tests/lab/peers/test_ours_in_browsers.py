@@ -10,7 +10,7 @@ import pytest
 from lab.peers.ours_in_browsers import OursInBrowsers
 from tests.lab.peers.calls import call, check_clean
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.alone]
 
 
 async def test_the_built_page_calls_and_is_heard(tmp_path: Path) -> None:

@@ -11,7 +11,7 @@ from lab.peers.webrtc import WebRtc
 from lab.rules import udp_dropped
 from tests.lab.peers.calls import call, check_clean
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.alone]
 
 MOUTH_TO_EAR_MS_MAX = 300
 """Generous: other tests share the machine."""

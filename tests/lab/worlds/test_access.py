@@ -15,7 +15,7 @@ from lab.middlebox.rules import Drop
 from lab.rules.restriction import ChangeOfAddress, Restriction
 from lab.worlds.access import World, world
 
-pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("lab_ready")]
+pytestmark = [pytest.mark.slow, pytest.mark.alone, pytest.mark.usefixtures("lab_ready")]
 
 ASK = (
     "import socket,sys; s=socket.create_connection((sys.argv[1], 80), 2); s.sendall(b'x'); print(s.recv(99).decode())"
