@@ -4,7 +4,8 @@
 there. Both ends open their microphone as people do, the caller before it rings, the other on answering. The first
 sound and the delay from mouth to ear are taken in the page: behind the browser's microphone, and behind our playout
 or the browser's jitter buffer. The browser's sound processing, the same for both, is left out, as it would take the
-markers for noise. Times of the two pages are compared by the machine's clock.
+markers for noise. Times of the two pages are compared by the machine's clock. Nobody answers at the moment of the
+first ring: in both calls it rings for as long as a hand takes to the button.
 """
 
 from __future__ import annotations
@@ -33,6 +34,7 @@ from ringthrough.audio.pcm import SAMPLE_RATE_HZ
 REFERENCE = "a WebRTC call in the same pages"
 CALL_JS = (Path(__file__).parent / "webrtc_call.js").read_text()
 MICROPHONE_S = 60.0
+RINGS_S = 1.0
 START_S_MAX, CALL_S_MAX = 60.0, 30.0
 HUM_HZ, HUM_LEVEL = 220.0, 1500.0
 """Always said, so that the first sound is seen at once."""
@@ -111,6 +113,8 @@ async def taken(caller: Person, callee: Person, seconds: float) -> Heard:
 async def ours(caller: Person, callee: Person, seconds: float) -> tuple[Heard, list[int]]:
     """A call as a person makes it, and the slots of 20 ms concealed at both ends."""
     await caller.call()
+    await callee.rings()
+    await asyncio.sleep(RINGS_S)
     await callee.answer()
     await asyncio.gather(caller.talks(), callee.talks())
     heard = await taken(caller, callee, seconds)
@@ -128,6 +132,7 @@ async def ordinary(caller: Person, callee: Person, seconds: float) -> Heard:
     async with asyncio.timeout(20):
         while not await callee.page.evaluate("tap.state.rings"):
             await asyncio.sleep(0.05)
+    await asyncio.sleep(RINGS_S)
     await callee.page.evaluate("rtc.accept()")
     heard = await taken(caller, callee, seconds)
     for person in (caller, callee):

@@ -119,6 +119,10 @@ class Person:
         """Call the one whose chat is open."""
         await self.page.get_by_role("button", name="Call", exact=True).click()
 
+    async def rings(self) -> None:
+        """Wait for a call to come in."""
+        await expect(self.page.get_by_role("button", name="Answer")).to_be_visible(timeout=PATIENCE_MS)
+
     async def answer(self) -> None:
         """Take the call that rings, or will."""
         await self.page.get_by_role("button", name="Answer").click()
