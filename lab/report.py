@@ -17,6 +17,7 @@ METRICS = {
     "pesq": ("MOS", True),
     "mouth_to_ear_ms_p95": ("ms", False),
     "speech_lost": ("1", False),
+    "answer_to_audio_ms": ("ms", False),
 }
 """Unit, and whether more is better."""
 
