@@ -48,7 +48,10 @@ async def narrow_line(port: int, bits_per_s: float, rtt_s: float) -> AsyncIterat
 
     async def accepted(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         await asyncio.sleep(rtt_s)
-        there_reader, there_writer = await asyncio.open_connection("127.0.0.1", port)
+        try:
+            there_reader, there_writer = await asyncio.open_connection("127.0.0.1", port)
+        except OSError:
+            return writer.close()
         await asyncio.gather(up.carry(reader, there_writer), down.carry(there_reader, writer))
 
     server = await asyncio.start_server(accepted, "127.0.0.1", 0)
