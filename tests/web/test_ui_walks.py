@@ -263,6 +263,47 @@ async def test_a_call_says_which_way_and_why_and_can_be_held() -> None:
         assert [call for call in await asked(page) if call.startswith("mute")] == ["mute(true)", "mute(false)"]
 
 
+async def test_a_call_goes_on_in_a_small_window_above_all_others() -> None:
+    async with opened() as page:
+        await SCREENS["in-call"][1](page)
+        async with page.context.expect_page() as opening:
+            await page.get_by_role("button", name="Small window").click()
+        small = await opening.value
+        await expect(small.get_by_role("timer")).to_have_text(re.compile(r"^\d+:\d\d$"))
+        await expect(page.get_by_role("button", name="Small window")).to_have_count(0)
+        await small.get_by_role("button", name="Mute").press("Enter")
+        await expect(page.get_by_role("button", name="Unmute")).to_be_visible()
+        async with small.expect_event("close"):
+            await small.get_by_role("button", name="Hang up").press("Enter")
+        await expect(page.get_by_text("You hung up.")).to_be_visible()
+        assert {"mute(true)", "hangUp()"} <= set(await asked(page))
+
+
+async def test_the_network_is_checked_by_keyboard_and_the_result_explained() -> None:
+    async with opened(size=NARROW) as page:
+        await page.get_by_role("link", name="Settings").press("Enter")
+        await page.get_by_role("link", name="Network check").press("Enter")
+        await page.get_by_role("switch", name="Also wait out a silence").press("Space")
+        await page.get_by_role("button", name="Check now").press("Enter")
+        await expect(page.get_by_role("progressbar", name="Progress of the check")).to_have_attribute(
+            "aria-valuenow", "74"
+        )
+        await page.get_by_role("button", name="Stop").press("Enter")
+        await expect(page.get_by_text("there is no verdict")).to_be_visible()
+        await page.get_by_role("button", name="Check again").press("Enter")
+        await page.evaluate(
+            """fake.checked({ verdicts: [{ verdict: 'frozen', matter: 'Connections freeze here.',
+            remedy: 'New ones take their place.' }] })"""
+        )
+        await expect(page.get_by_role("status").get_by_text("Connections freeze here.")).to_be_visible()
+        await expect(page.get_by_text("frozen after 15,872 bytes")).to_be_visible()
+        assert [call for call in await asked(page) if "heck" in call] == [
+            "checkNetwork(true)",
+            "stopCheck()",
+            "checkNetwork(true)",
+        ]
+
+
 async def test_a_declined_call_never_opens_the_microphone() -> None:
     async with opened() as page:
         await page.evaluate("fake.call('@tomas', {})")
