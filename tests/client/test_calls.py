@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import random
 
 import numpy as np
 import pytest
@@ -16,6 +17,7 @@ from ringthrough.client.media import NullSink, PcmSource, SilentSource
 from ringthrough.e2ee import content as mimi
 from ringthrough.e2ee.sframe import SFrameError, SFrameReceiver, call_key, open_frame
 from ringthrough.protocol.calls import EndReason
+from ringthrough.protocol.limits import PADDED_SIZES_BYTES
 
 from .conftest import WAIT_S, World, joined, soon, until
 
@@ -334,3 +336,49 @@ async def test_an_offer_with_the_id_of_a_call_elsewhere_changes_no_key(world: Wo
     await at_bob.hears()
     assert not his.ended.done()
     assert bob.calls._call is his
+
+
+ATTACK_FRAMES, AT_A_TIME = 10_000, 50
+
+
+@pytest.mark.slow
+@pytest.mark.promise("CANNOT-FORGE")
+async def test_ten_thousand_bad_frames_during_a_call_are_refused_and_not_heard(world: World) -> None:
+    """Replays, damaged, cut and invented frames, from somebody who may send to the stream, beside the true ones."""
+    _, _, call, his, _, at_bob = await talking(world)
+    assert call.media is not None
+    true_frames: list[bytes] = []
+    line, dice = call.media.lanes, random.Random(5)
+    send = line.send
+
+    def kept(body: bytes) -> bool:
+        true_frames.append(body)
+        return send(body)
+
+    line.send = kept  # type: ignore[method-assign]
+    await at_bob.hears(slots=60)
+
+    def bad() -> bytes:
+        frame = bytearray(dice.choice(true_frames[:-3]))
+        kind = dice.randrange(4)
+        if kind == 1:
+            frame[dice.randrange(1, len(frame))] ^= 1 << dice.randrange(8)
+        elif kind == 2:
+            frame[dice.randrange(1, len(frame)) :] = bytes(1)
+            frame += bytes(PADDED_SIZES_BYTES[0] - len(frame))
+        elif kind == 3:
+            frame[1:] = dice.randbytes(len(frame) - 1)
+        return bytes(frame)
+
+    before, concealed, slots = his.stats.received, his.stats.concealed, len(at_bob.slots)
+    refused = his.stats.refused
+    connection, stream = call.conversation.connection, call.conversation.stream
+    async with asyncio.timeout(2 * WAIT_S):
+        # The server drops what a connection cannot take in time, so those that came are counted.
+        while his.stats.refused - refused < ATTACK_FRAMES:
+            for _ in range(AT_A_TIME):
+                connection.signal(stream, bad())
+            await at_bob.hears(slots=1)
+    assert his.stats.received - before <= len(true_frames), "nothing but what was said"
+    assert his.stats.concealed == concealed
+    assert all(int(np.abs(slot).max()) > 2000 for slot in at_bob.slots[slots:]), "the tone goes on"
