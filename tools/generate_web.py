@@ -20,13 +20,25 @@ from types import ModuleType
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT / "src"))
 
-from ringthrough.audio import payload, pcm, profiles, report, toc  # noqa: E402
+from ringthrough.audio import note, payload, pcm, profiles, report, toc  # noqa: E402
 from ringthrough.client import conversation  # noqa: E402
 from ringthrough.e2ee import direct, inbox, sframe  # noqa: E402
 from ringthrough.e2ee.content import calls as content_calls  # noqa: E402
 from ringthrough.e2ee.content import errors as content_errors  # noqa: E402
 from ringthrough.e2ee.content import limits as content_limits  # noqa: E402
-from ringthrough.protocol import calls, carriers, directory, errors, lane_control, lane_plan, lanes, limits, verdicts  # noqa: E402
+from ringthrough.e2ee.content import notes as content_notes  # noqa: E402
+from ringthrough.protocol import (  # noqa: E402
+    calls,
+    carriers,
+    directory,
+    errors,
+    lane_control,
+    lane_plan,
+    lanes,
+    limits,
+    notes,
+    verdicts,
+)
 
 CORE = ROOT / "web" / "src" / "core"
 SAFE_INTEGER_MAX = 2**53 - 1
@@ -199,6 +211,11 @@ def carriers_constants() -> str:
     return header(carriers) + "\n" + constants(carriers) + enum(carriers.Way) + enum(carriers.Step)
 
 
+def notes_constants() -> str:
+    """What the rule of voice notes goes by."""
+    return header(notes) + "\n" + constants(notes) + enum(notes.Mode)
+
+
 def exporter_labels() -> str:
     """Labels and contexts that keep one use of a key apart from another."""
     pairs = {
@@ -276,6 +293,7 @@ def audio_profiles() -> str:
         + constants(toc)
         + constants(payload)
         + constants(report)
+        + constants(note, skip=("ONSET_SLOTS", "HUSH_SLOTS"))
         + f"""
 /** Which earlier packets the receiver wants repeated, by their numbers: more is a larger number. */
 export const REDUNDANCIES = {literal(redundancies)}
@@ -317,10 +335,12 @@ FILES: dict[str, Callable[[], str]] = {
     "protocol/lanes-constants.ts": module_constants(lanes),
     "protocol/verdicts-table.ts": verdict_table,
     "protocol/carriers-constants.ts": carriers_constants,
+    "protocol/notes-constants.ts": notes_constants,
     "e2ee/sframe-constants.ts": module_constants(sframe, skip=("CALL_EXPORTER_LABEL",)),
     "e2ee/inbox-constants.ts": module_constants(inbox),
     "e2ee/direct-constants.ts": module_constants(direct),
     "e2ee/content/calls-constants.ts": call_bodies,
+    "e2ee/content/notes-constants.ts": module_constants(content_notes),
     "e2ee/content/limits.ts": module_constants(content_limits),
     "e2ee/content/errors.ts": content_reasons,
 }

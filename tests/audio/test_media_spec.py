@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
-from ringthrough.audio import payload, pcm, report
+from ringthrough.audio import note, payload, pcm, report
 from ringthrough.audio.profiles import PROFILES
 
 SPEC = Path(__file__).resolve().parents[2] / "docs" / "spec" / "media.md"
@@ -29,8 +29,13 @@ def test_profiles_equal_the_code() -> None:
 
 
 def test_limits_equal_the_code() -> None:
-    stated = dict(re.findall(r"^\| `(?:audio|payload|report)\.(\w+)` \| (\d+) \|", SPEC.read_text(), re.MULTILINE))
+    stated = dict(
+        re.findall(r"^\| `(?:audio|note|payload|report)\.(\w+)` \| (\d+) \|", SPEC.read_text(), re.MULTILINE)
+    )
     constants = {"SLOT_MS": pcm.SLOT_MS}
+    constants |= {
+        name: vars(note)[name] for name in ("NOTE_SLOTS_MIN", "NOTE_SLOTS_MAX", "ONSET_SLOTS", "HUSH_SLOTS")
+    }
     for module in (payload, report):
         own = {name: value for name, value in vars(module).items() if name.isupper() and isinstance(value, int)}
         constants.update({name: value for name, value in own.items() if not name.startswith("_")})

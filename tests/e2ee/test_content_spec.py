@@ -31,7 +31,7 @@ def test_numbers_equal_the_code() -> None:
     assert re.findall(r"^\| (\d) \| ([a-z]+) \|", TEXT, re.MULTILINE)[-len(content.KINDS) :] == [
         (str(number), name) for number, name in enumerate(content.KINDS)
     ]
-    for media_type in (content.CALL_MEDIA_TYPE, content.STATUS_MEDIA_TYPE):
+    for media_type in (content.CALL_MEDIA_TYPE, content.NOTE_MEDIA_TYPE, content.STATUS_MEDIA_TYPE):
         assert f"`{media_type}`" in TEXT
 
 

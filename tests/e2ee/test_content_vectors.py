@@ -87,15 +87,20 @@ def test_message(case: Case) -> None:
 
 @pytest.mark.parametrize("case", params("bodies.json"))
 def test_body(case: Case) -> None:
-    raw, is_call = bytes.fromhex(case["hex"]), case["body"] == "call"
+    raw = bytes.fromhex(case["hex"])
+    decoders = {"call": content.decode_call, "note": content.decode_note, "status": content.decode_status}
     if case["expect"] != "ok":
         with pytest.raises(ContentError) as caught:
-            (content.decode_call if is_call else content.decode_status)(raw)
+            decoders[case["body"]](raw)
         assert caught.value.reason == case["expect"]
-    elif is_call:
+    elif case["body"] == "call":
         body = content.decode_call(raw)
         assert call_form(body) == case["decoded"]
         assert content.encode_call(body) == raw
+    elif case["body"] == "note":
+        note = content.decode_note(raw)
+        assert plain(dataclasses.asdict(note)) == case["decoded"]
+        assert content.encode_note(note) == raw
     else:
         marks = content.decode_status(raw)
         assert plain(marks) == case["decoded"]

@@ -28,6 +28,10 @@ class MalformedPayload(AudioError):
     """What an authentic frame carries breaks docs/spec/media.md section 5.1."""
 
 
+class MalformedNote(AudioError):
+    """A voice note whose packets are no 1 to 3 s of sound (docs/spec/media.md section 9)."""
+
+
 class PcmShapeError(AudioError):
     """Samples of the wrong type, shape or count."""
 

@@ -39,6 +39,7 @@ class Reason(StrEnum):
     UNSUPPORTED_VERSION = "unsupported_version"
     UNKNOWN_KIND = "unknown_kind"
     UNKNOWN_REASON = "unknown_reason"
+    UNKNOWN_CODEC = "unknown_codec"
     BAD_BODY = "bad_body"
     UNSUPPORTED_ALGORITHM = "unsupported_algorithm"
     HASH_MISMATCH = "hash_mismatch"

@@ -30,3 +30,6 @@ OFFER_LIFETIME_MS: Final = 60_000
 MEDIA_CHOICES_MAX: Final = 8
 STATUSES_MAX: Final = 1024
 REACTION_BYTES_MAX: Final = 64
+NOTE_PACKETS_MAX: Final = 150
+NOTE_BYTES_MAX: Final = 8192
+"""Of all packets of a voice note together."""

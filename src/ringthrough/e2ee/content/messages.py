@@ -21,6 +21,7 @@ from .model import (
     Semantics,
     SinglePart,
 )
+from .notes import NOTE_MEDIA_TYPE, Note, decode_note, encode_note
 from .status import STATUS_MEDIA_TYPE, Mark, decode_status, encode_status
 
 PLAIN_MEDIA_TYPE: Final = "text/plain;charset=utf-8"
@@ -62,6 +63,13 @@ class CallSignal:
 
 
 @dataclass(frozen=True, slots=True)
+class VoiceNote:
+    """What was said in a call that could not carry it as speech."""
+
+    note: Note
+
+
+@dataclass(frozen=True, slots=True)
 class StatusReport:
     """Delivery and read marks."""
 
@@ -82,7 +90,7 @@ class Unknown:
     content_type: str = ""
 
 
-Meaning = Text | Reaction | Deletion | Attachment | CallSignal | StatusReport | Several | Unknown
+Meaning = Text | Reaction | Deletion | Attachment | CallSignal | VoiceNote | StatusReport | Several | Unknown
 
 
 def text_message(
@@ -130,6 +138,15 @@ def call_message(salt: bytes, body: CallBody) -> MimiContent:
         ContentError: see `encode_call`.
     """
     return MimiContent(Salt(salt), SinglePart(CALL_MEDIA_TYPE, encode_call(body), Disposition.SESSION))
+
+
+def note_message(salt: bytes, note: Note) -> MimiContent:
+    """A voice note of a call.
+
+    Raises:
+        ContentError: see `encode_note`.
+    """
+    return MimiContent(Salt(salt), SinglePart(NOTE_MEDIA_TYPE, encode_note(note), Disposition.SESSION))
 
 
 def status_message(salt: bytes, marks: list[Mark] | tuple[Mark, ...]) -> MimiContent:
@@ -183,6 +200,8 @@ def _single(part: SinglePart) -> Meaning:
             return Text(text, media_type == "text/markdown")
         case _ if media_type == CALL_MEDIA_TYPE:
             return CallSignal(decode_call(part.content))
+        case _ if media_type == NOTE_MEDIA_TYPE:
+            return VoiceNote(decode_note(part.content))
         case _ if media_type == STATUS_MEDIA_TYPE:
             return StatusReport(decode_status(part.content))
         case _:

@@ -23,6 +23,8 @@ export const TARGET_UNIT_MS = 10
 export const WISH_SECONDS = 5
 /** Lost packets in a row, on average, from which near copies are lost with what they copy: more than chance makes. */
 export const BURST_PACKETS = 2
+export const NOTE_SLOTS_MIN = 50
+export const NOTE_SLOTS_MAX = 150
 
 /** Which earlier packets the receiver wants repeated, by their numbers: more is a larger number. */
 export const REDUNDANCIES = ["none", "d1", "d12", "d13"] as const

@@ -7,7 +7,7 @@ import { AesGcm, hmac } from "../webcrypto.js"
 import { E2eeError } from "./errors.js"
 import { INTEGER_MAX, NONCE_BYTES, TAG_BYTES } from "./sframe-constants.js"
 
-/** Why a frame was refused: the names that docs/spec/media.md section 9 and the vectors use. */
+/** Why a frame was refused: the names that docs/spec/media.md section 10 and the vectors use. */
 export type SFrameReason =
   /** Too short, a header not in its shortest form, or padding that is not ours. */
   | "malformed"

@@ -49,6 +49,11 @@ function checkBody({ body, hex, decoded }: Case, raw: Uint8Array): void {
     assert.deepEqual(callForm(call), decoded)
     return assert.equal(toHex(content.encodeCall(call)), hex)
   }
+  if (body === "note") {
+    const note = content.decodeNote(raw)
+    assert.deepEqual(plain(note), decoded)
+    return assert.equal(toHex(content.encodeNote(note)), hex)
+  }
   assert.equal(body, "status", "a body that nobody reads")
   const marks = content.decodeStatus(raw)
   assert.deepEqual(marks.map(({ messageId, status }) => [toHex(messageId), status]), decoded)
@@ -59,8 +64,8 @@ for (const one of cases(BODIES)) {
   test(`body: ${one.name}`, () => {
     const raw = fromHex(String(one["hex"]))
     if (one.expect === "ok") return checkBody(one, raw)
-    const decode = one["body"] === "call" ? content.decodeCall : content.decodeStatus
-    return assert.throws(() => decode(raw), refusedFor(one.expect))
+    const decode = { call: content.decodeCall, note: content.decodeNote, status: content.decodeStatus }[String(one["body"])]
+    return assert.throws(() => decode?.(raw), refusedFor(one.expect))
   })
 }
 

@@ -26,3 +26,6 @@ export const OFFER_LIFETIME_MS = 60_000
 export const MEDIA_CHOICES_MAX = 8
 export const STATUSES_MAX = 1024
 export const REACTION_BYTES_MAX = 64
+export const NOTE_PACKETS_MAX = 150
+/** Of all packets of a voice note together. */
+export const NOTE_BYTES_MAX = 8192

@@ -14,6 +14,7 @@ import {
   Semantics,
   type SinglePart,
 } from "./model.js"
+import { decodeNote, encodeNote, NOTE_MEDIA_TYPE, type Note } from "./notes.js"
 import { decodeStatus, encodeStatus, type Mark, STATUS_MEDIA_TYPE } from "./status.js"
 
 export const PLAIN_MEDIA_TYPE = "text/plain;charset=utf-8"
@@ -29,6 +30,8 @@ export type Meaning =
   /** A file that lies elsewhere; see `openFile`. */
   | { readonly kind: "attachment"; readonly part: ExternalPart }
   | { readonly kind: "call"; readonly body: CallBody }
+  /** What was said in a call that could not carry it as speech. */
+  | { readonly kind: "note"; readonly note: Note }
   | { readonly kind: "status"; readonly marks: readonly Mark[] }
   /** More than one thing in one message, such as a file with a caption. */
   | { readonly kind: "several"; readonly items: readonly Meaning[] }
@@ -102,6 +105,10 @@ export function attachmentMessage(
 export const callMessage = (salt: Salt, body: CallBody): MimiContent =>
   bare(salt, single(CALL_MEDIA_TYPE, encodeCall(body), Disposition.SESSION))
 
+/** A voice note of a call. Throws ContentError: see `encodeNote`. */
+export const noteMessage = (salt: Salt, note: Note): MimiContent =>
+  bare(salt, single(NOTE_MEDIA_TYPE, encodeNote(note), Disposition.SESSION))
+
 /** Delivery and read marks. Throws ContentError: see `encodeStatus`. */
 export const statusMessage = (salt: Salt, marks: readonly Mark[]): MimiContent =>
   bare(salt, single(STATUS_MEDIA_TYPE, encodeStatus(marks), Disposition.UNSPECIFIED))
@@ -133,6 +140,7 @@ function meaning(part: NestedPart, message: MimiContent): Meaning {
 function singleMeaning({ contentType, content, disposition }: SinglePart): Meaning {
   const mediaType = contentType.split(";")[0]?.trim().toLowerCase() ?? ""
   if (mediaType === CALL_MEDIA_TYPE) return { kind: "call", body: decodeCall(content) }
+  if (mediaType === NOTE_MEDIA_TYPE) return { kind: "note", note: decodeNote(content) }
   if (mediaType === STATUS_MEDIA_TYPE) return { kind: "status", marks: decodeStatus(content) }
   if (mediaType !== "text/plain" && mediaType !== "text/markdown") return { kind: "unknown", contentType }
   const text = decodeUtf8(content)

@@ -1,0 +1,120 @@
+"""When a call that can carry no speech becomes push-to-talk voice notes, and when it turns back.
+
+The rule and its reasons are docs/spec/media.md section 9. Both ends go by the same reports, each decides for itself;
+`vectors/notes` holds both languages to it. Time is an argument, in milliseconds of any steady clock.
+"""
+
+from __future__ import annotations
+
+import enum
+from collections import deque
+from dataclasses import dataclass
+
+BAD_PERCENT = 15
+"""A second is bad when so much of it is lost or late, in either direction."""
+BAD_PERCENT_DELAYED = 5
+"""Or so much, although playout already waits `DELAY_MS_BAD`."""
+DELAY_MS_BAD = 500
+
+GOOD_PERCENT = 2
+"""A second is good when no more than this is lost or late, and playout waits no longer than `DELAY_MS_GOOD`."""
+DELAY_MS_GOOD = 400
+
+WINDOW_SECONDS = 8
+BAD_SECONDS = 6
+"""So many bad seconds of the window, and speech is given up."""
+GOOD_SECONDS = 5
+"""So many good ones in a row, and it is tried again."""
+
+REST_MS = 5_000
+"""Not sooner than this after it was given up, twice as long each time it is given up again, up to `REST_MS_MAX`."""
+REST_MS_MAX = 60_000
+STEADY_MS = 60_000
+"""Speech that went on for so long counts as a fresh start."""
+
+STOPPED_MS = 2_500
+"""Seconds further apart than this were not watched: the device itself was stopped, and nothing is known of them."""
+
+PRESENCE_MS = 8_000
+"""Where no frame passes, something is said at least this often, so that the other side knows there is somebody."""
+
+
+class Mode(enum.IntEnum):
+    """How a call goes."""
+
+    INTERACTIVE = 0
+    NOTES = 1
+
+
+@dataclass(frozen=True, slots=True)
+class Heard:
+    """One direction in the last second: the share of its sound that was lost or late, and how long playout waits."""
+
+    percent: int
+    target_ms: int
+
+    @property
+    def is_bad(self) -> bool:
+        """Nobody can talk like this."""
+        least = BAD_PERCENT if self.target_ms < DELAY_MS_BAD else BAD_PERCENT_DELAYED
+        return self.percent >= least
+
+    @property
+    def is_good(self) -> bool:
+        """Anybody can talk like this."""
+        return self.percent <= GOOD_PERCENT and self.target_ms <= DELAY_MS_GOOD
+
+
+class Notes:
+    """One device's view of one call. Fed once a second from the first authentic frame on."""
+
+    def __init__(self) -> None:
+        self.mode = Mode.INTERACTIVE
+        self._bad: deque[bool] = deque(maxlen=WINDOW_SECONDS)
+        self._good_run = 0
+        self._changed_ms: float | None = None
+        """When the mode changed last."""
+        self._watched_ms: float | None = None
+        self._said_ms = 0.0
+        self._rest_ms = REST_MS
+        self._passes = True
+        """Whether any frame passed in both directions in the last second."""
+
+    def second(self, here: Heard, there: Heard | None, now_ms: float) -> bool:
+        """A second has passed: what is heard here, and what the peer last reported, None where it sent nothing
+        in this second. Returns whether the mode has changed."""
+        if self._watched_ms is not None and now_ms - self._watched_ms > STOPPED_MS:
+            self._bad.clear()
+            self._good_run = 0
+        self._watched_ms = now_ms
+        self._passes = there is not None and there.percent < 100
+        self._bad.append(there is None or here.is_bad or there.is_bad)
+        is_good = there is not None and here.is_good and there.is_good
+        self._good_run = self._good_run + 1 if is_good else 0
+        if self.mode is Mode.INTERACTIVE:
+            if sum(self._bad) < BAD_SECONDS:
+                return False
+            if self._changed_ms is not None:
+                steady = now_ms - self._changed_ms >= STEADY_MS
+                self._rest_ms = REST_MS if steady else min(self._rest_ms * 2, REST_MS_MAX)
+            self._said_ms = now_ms
+            self._enter(Mode.NOTES, now_ms)
+            return True
+        if self._good_run < GOOD_SECONDS or now_ms - (self._changed_ms or 0) < self._rest_ms:
+            return False
+        self._enter(Mode.INTERACTIVE, now_ms)
+        return True
+
+    def said(self, now_ms: float) -> None:
+        """A note was sent."""
+        self._said_ms = now_ms
+
+    def is_presence_due(self, now_ms: float) -> bool:
+        """Whether to say that we are still here: neither frames nor a note have told it for a while."""
+        return self.mode is Mode.NOTES and not self._passes and now_ms - self._said_ms >= PRESENCE_MS
+
+    def _enter(self, mode: Mode, now_ms: float) -> None:
+        self.mode = mode
+        self._changed_ms = now_ms
+        self._bad.clear()
+        self._good_run = 0

@@ -1,0 +1,104 @@
+"""The rule of voice notes: the shared scripts, and what holds whatever happens."""
+
+from __future__ import annotations
+
+import json
+import random
+from pathlib import Path
+
+import pytest
+
+from ringthrough.protocol import notes as rule
+from ringthrough.protocol.notes import Heard, Mode, Notes
+
+from .make_note_vectors import CLEAN, FOLDER, SCRIPTS, SILENT, contents, modes, script
+
+TALK, NOTE = Mode.INTERACTIVE, Mode.NOTES
+BECOMES = {
+    "clean": [TALK],
+    "repaired": [TALK],
+    "one-bad-second-in-four": [TALK],
+    "heavy-loss": [TALK, NOTE],
+    "delayed-and-lossy": [TALK, NOTE],
+    "delayed-but-whole": [TALK],
+    "recovers": [TALK, NOTE, TALK],
+    "recovers-slowly": [TALK, NOTE, TALK],
+    "short-blackout": [TALK],
+    "blackout": [TALK, NOTE, TALK],
+    "one-way": [TALK, NOTE, TALK],
+    "flapping": [*[TALK, NOTE] * 4, TALK],
+    "steady-between": [TALK, NOTE, TALK, NOTE, TALK],
+    "stopped": [TALK],
+}
+
+
+def test_the_files_are_what_is_made_here() -> None:
+    assert {file.name: file.read_text() for file in FOLDER.iterdir()} == contents()
+
+
+@pytest.mark.parametrize("name", SCRIPTS)
+def test_script(name: str) -> None:
+    notes = Notes()
+    events = json.loads((FOLDER / f"{name}.json").read_text())["events"]
+    for event in events:
+        if event[0] == "said":
+            notes.said(event[1])
+            continue
+        _, percent, target_ms, told, told_ms, now, mode, due = event
+        before = notes.mode
+        there = None if told is None else Heard(told, told_ms)
+        assert notes.second(Heard(percent, target_ms), there, now) == (notes.mode is not before)
+        assert (notes.mode, notes.is_presence_due(now)) == (mode, due), event
+    assert modes(events) == BECOMES[name]
+
+
+def test_both_ends_decide_alike_from_the_same_numbers() -> None:
+    for seed in range(20):
+        dice = random.Random(seed)
+        ends, now = (Notes(), Notes()), 0
+        for _ in range(200):
+            now += 1_000
+            ab, ba = (Heard(dice.choice([0, 0, 1, 3, 20, 60]), dice.choice([80, 420, 600])) for _ in range(2))
+            ends[0].second(ab, ba, now)
+            ends[1].second(ba, ab, now)
+            assert ends[0].mode is ends[1].mode
+
+
+def test_no_mode_is_shorter_than_it_takes_to_judge_it() -> None:
+    for seed in range(50):
+        dice = random.Random(seed)
+        notes, now, since = Notes(), 0, 0
+        for _ in range(400):
+            now += 1_000
+            here = Heard(dice.choice([0, 0, 0, 2, 15, 90]), 100)
+            was = notes.mode
+            if notes.second(here, here if dice.random() < 0.9 else None, now):
+                least = rule.BAD_SECONDS if was is TALK else rule.GOOD_SECONDS
+                assert now - since >= least * 1_000
+                since = now
+
+
+def test_each_rest_is_twice_as_long_until_it_is_long_enough() -> None:
+    notes, now, rests = Notes(), 0, []
+    for _ in range(7):
+        while notes.mode is TALK:
+            now += 1_000
+            notes.second(*SILENT, now)
+        began = now
+        while notes.mode is NOTE:
+            now += 1_000
+            notes.second(*CLEAN, now)
+        rests.append(now - began)
+    assert rests == [5_000, 10_000, 20_000, 40_000, 60_000, 60_000, 60_000]
+
+
+def test_presence_is_due_only_where_no_frame_tells_it() -> None:
+    for name, wanted in {"blackout": True, "one-way": True, "recovers": False, "heavy-loss": False}.items():
+        assert any(event[7] for event in script(SCRIPTS[name]) if event[0] == "second") is wanted, name
+
+
+def test_the_spec_states_the_numbers() -> None:
+    text = (Path(__file__).resolve().parents[2] / "docs" / "spec" / "media.md").read_text()
+    for name, value in vars(rule).items():
+        if name.isupper():
+            assert f"| `notes.{name}` | {value} |" in text
