@@ -43,6 +43,8 @@ UNKNOWN = SinglePart("application/x-evil\x1b[2J", b"\x00")
         (mimi.attachment_message(SALT, part(""), caption="look"), "file", "look\n(file) image/png, 19 bytes"),
         (mimi.call_message(SALT, mimi.Busy(bytes(16))), "call", "(call: busy)"),
         (mimi.call_message(SALT, mimi.Offer(bytes(16), 1, 2)), "call", "(call)"),
+        (mimi.note_message(SALT, mimi.Note(bytes(16), 0, (b"\x58s",) * 40)), "note", "(voice note, 2 s)"),
+        (mimi.note_message(SALT, mimi.Note(bytes(16), 1)), "note", "(still in the call)"),
         (mimi.status_message(SALT, ()), "status", "(status)"),
         (content(NullPart()), "unknown", "(a message of a kind this version does not know: unnamed)"),
         (

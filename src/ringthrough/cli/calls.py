@@ -14,6 +14,7 @@ from ringthrough.client.client import Client, online
 from ringthrough.client.devices import Loudspeaker, Microphone
 from ringthrough.client.media import AudioSink, AudioSource, PcmSource
 from ringthrough.protocol.calls import EndReason
+from ringthrough.protocol.notes import Mode
 
 from .common import emit, open_client
 from .messages import target
@@ -29,6 +30,11 @@ REASONS = {
     EndReason.NO_AUDIO: "no sound came through for 20 s",
     EndReason.FAILED: "failed",
     EndReason.EXPIRED_OFFER: "missed while you were away",
+}
+MODES = {
+    Mode.NOTES: "too much is lost here for talking at once: what you say goes as voice notes of up to 3 s, and they"
+    " arrive whole",
+    Mode.INTERACTIVE: "talking works again",
 }
 CARRIER = "message connection"
 HANG_UP_WAIT_S = 5.0
@@ -149,6 +155,7 @@ async def _announce(args: argparse.Namespace, call: Call, source: AudioSource) -
         if call.rings_there.is_set():
             emit(args, "it rings there", event="rings_there")
     await call.answered.wait()
+    call.on_mode = lambda mode: emit(args, MODES[mode], event=mode.name.lower())
     emit(args, f"in call, over the {CARRIER}; Ctrl-C hangs up", event="in_call", carrier=CARRIER)
     if args.seconds is not None:
         await asyncio.sleep(args.seconds)

@@ -48,6 +48,8 @@ def show(args: argparse.Namespace, client: Client, message: Message) -> None:
     """One message as a line. Of a call's events, people see that somebody called; programs see them all."""
     if message.kind == "call" and not isinstance(message.call, Offer) and not args.json:
         return
+    if message.note is not None and not message.note.packets and not args.json:
+        return
     sender = client.name_of(message.sender)
     row = client.context.store.conversation(message.conversation)
     where = "" if row.is_direct else f" [{printable(row.title)}]"

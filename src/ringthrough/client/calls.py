@@ -15,6 +15,7 @@ from ringthrough.e2ee import content as mimi
 from ringthrough.protocol import calls as machine
 from ringthrough.protocol.calls import CallEvent, CallId, CallMachine, ConversationId, EndReason, LeafIndex
 from ringthrough.protocol.limits import PADDED_SIZES_BYTES
+from ringthrough.protocol.notes import Mode
 
 from .context import Context
 from .conversation import Conversation
@@ -50,6 +51,8 @@ class Call:
         self.stats = MediaStats()
         self.media: CallMedia | None = None
         """The sound of the call, once it is answered."""
+        self.on_mode: Callable[[Mode], None] = lambda mode: None
+        """Called when the call becomes voice notes, since nothing interactive passes, and when it turns back."""
         self.answered_at_s: float | None = None
         self.source: AudioSource | None = None
         self.sink: AudioSink | None = None
@@ -158,8 +161,12 @@ class CallManager:
         return call
 
     def on_message(self, row: MessageRow, conversation: Conversation) -> None:
-        """Look at a received message; call events go to the machine."""
-        event = self._call_event(row, conversation)
+        """Look at a received message; call events go to the machine, notes of the call to its media."""
+        meaning = mimi.interpret(mimi.decode(row.content))
+        if isinstance(meaning, mimi.VoiceNote):
+            self._on_note(meaning.note, row, conversation)
+            return
+        event = self._call_event(meaning, row, conversation)
         if event is None:
             return
         if self._machine is None:
@@ -169,6 +176,19 @@ class CallManager:
             self._call = Call(self, conversation, event.call_id, incoming=True)
             self._call.caller = self._credential(row, conversation)
         self.input(lambda m, now_ms: m.remote(event, now_ms))
+
+    def _on_note(self, note: mimi.Note, row: MessageRow, conversation: Conversation) -> None:
+        """Only the peer's device is heard in a call (CANNOT-FORGE); every other note waits in the conversation."""
+        call = self._call
+        if call is None or call.media is None or call.conversation is not conversation:
+            return
+        if note.call_id == call.call_id and self._leaf(row, conversation) == call.media.peer_leaf:
+            call.media.notes.arrived(note)
+            self._heard()
+
+    def _leaf(self, row: MessageRow, conversation: Conversation) -> int | None:
+        leaves = {(c.account_id, c.device_id): member.leaf for member, c in conversation.members()}
+        return leaves.get((row.sender, row.device))
 
     def _credential(self, row: MessageRow, conversation: Conversation) -> Credential | None:
         for _, credential in conversation.members():
@@ -213,6 +233,7 @@ class CallManager:
         assert call.source is not None, "a call starts with its devices chosen"
         assert call.sink is not None
         media = CallMedia(call.conversation, call.call_id, peer, call.source, call.sink, self._heard)
+        media.notes.on_change = lambda mode: call.on_mode(mode)
         call.media, call.stats = media, media.stats
         call.answered.set()
         self._media = asyncio.create_task(media.run(), name="call media")
@@ -277,14 +298,12 @@ class CallManager:
                 body = mimi.Hangup(send.call_id, send.reason.value, send.to_leaf)
         return mimi.call_message(self._context.random(16), body)
 
-    def _call_event(self, row: MessageRow, conversation: Conversation) -> CallEvent | None:
+    def _call_event(self, meaning: mimi.Meaning, row: MessageRow, conversation: Conversation) -> CallEvent | None:
         """The event in a stored message, if it holds one and its sender is still a member."""
-        meaning = mimi.interpret(mimi.decode(row.content))
         if not isinstance(meaning, mimi.CallSignal) or conversation.status != "active":
             return None
         body = meaning.body
-        leaves = {(c.account_id, c.device_id): member.leaf for member, c in conversation.members()}
-        leaf = leaves.get((row.sender, row.device))
+        leaf = self._leaf(row, conversation)
         if leaf is None:
             return None
         hangup = body if isinstance(body, mimi.Hangup) else None

@@ -13,6 +13,7 @@ import hashlib
 import logging
 from collections.abc import Callable, Iterator, Sequence
 
+from ringthrough.audio.errors import MalformedNote
 from ringthrough.e2ee import content as mimi
 from ringthrough.e2ee.content.limits import CONTENT_BYTES_MAX
 from ringthrough.e2ee.mls import (
@@ -40,6 +41,7 @@ from .errors import (
 )
 from .identity import Credential, DeviceUnknown
 from .membership import Invitee, deposit_invitations
+from .messages import check_notes
 from .store import ConversationRow, MessageRow, PendingCommit
 
 log = logging.getLogger(__name__)
@@ -298,7 +300,8 @@ class Conversation:
             mimi.check_context(message, mimi.sender_uri(sender.account_id), mimi.room_uri(self.stream))
             mimi.check_expiry(message, self.context.now_s())
             meaning = mimi.interpret(message)
-        except mimi.ContentError as e:
+            check_notes(meaning)
+        except (mimi.ContentError, MalformedNote) as e:
             log.warning("refused a message's content: %s", type(e).__name__)
             return
         self.context.store.add_received(

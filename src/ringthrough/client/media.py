@@ -17,7 +17,7 @@ from ringthrough.audio.errors import MalformedPayload
 from ringthrough.audio.pcm import SLOT_MS, SLOT_SAMPLES, Pcm, silence
 from ringthrough.audio.playout import Playout
 from ringthrough.audio.profiles import LEAN, ORDINARY, Profile
-from ringthrough.audio.report import Report
+from ringthrough.audio.report import Redundancy, Report
 from ringthrough.audio.toc import packet_slots
 from ringthrough.e2ee.sframe import (
     SFrameError,
@@ -35,6 +35,7 @@ from .conversation import Conversation
 from .direct import DirectRefusal
 from .errors import NotAMember
 from .lanes import Lanes
+from .notes import SECOND_S, CallNotes
 
 log = logging.getLogger(__name__)
 
@@ -167,7 +168,9 @@ class CallMedia:
     ) -> None:
         self._conversation = conversation
         self._call_id = call_id
-        self._peer_leaf = peer_leaf
+        self.peer_leaf = peer_leaf
+        self.notes = CallNotes(conversation, call_id)
+        """What is said while frames can carry no speech."""
         self._source = source
         self._sink = sink
         self._heard = heard
@@ -208,6 +211,8 @@ class CallMedia:
                 tasks.create_task(self._talk(), name="talk")
                 tasks.create_task(self._listen(), name="listen")
                 tasks.create_task(self._watch(), name="watch")
+                tasks.create_task(self._judge(), name="judge")
+                tasks.create_task(self.notes.run(), name="notes")
                 tasks.create_task(self.lanes.run(), name="lanes")
         finally:
             for timer in self._timers:
@@ -220,6 +225,16 @@ class CallMedia:
         await self._lost.wait()
         raise NotAMember("this device was removed from the conversation")
 
+    async def _judge(self) -> None:
+        """Once a second, whether the call carries speech; from the first authentic frame on."""
+        received = self.stats.received
+        while True:
+            await asyncio.sleep(SECOND_S)
+            if self.stats.received == 0:
+                continue
+            came, received = self.stats.received > received, self.stats.received
+            self.notes.second(self._playout.report(), self.peer_report if came else None)
+
     async def _talk(self) -> None:
         pace: Pace | None = None
         while True:
@@ -231,7 +246,11 @@ class CallMedia:
             self._say(sound)
 
     def _say(self, sound: Pcm) -> None:
-        self._maker.set_profile(LEAN if self.lanes.is_narrow else self._profile)
+        notes = self.notes.are_on
+        self._maker.set_profile(LEAN if notes or self.lanes.is_narrow else self._profile)
+        if notes:
+            self.notes.say(sound)
+            sound = silence(SLOT_SAMPLES)
         profile = self._maker.profile
         for packet in self._maker.push(sound):
             self._send(self._slot, packet, profile)
@@ -241,6 +260,9 @@ class CallMedia:
         if self._sender is None:
             return
         redundancy = max(profile.redundancy, self.peer_report.redundancy)
+        if self.notes.are_on:
+            # Copies of silence would only make playout wait for them, and hide how well the way does.
+            redundancy = Redundancy.NONE
         content = self._packer.pack(slot, packet, redundancy, self._playout.report())
         self._sender.skip_to(slot)
         body = SIGNAL_KIND_MEDIA + seal_frame(self._sender, content, FRAME_BODY_BYTES)
@@ -285,7 +307,7 @@ class CallMedia:
         pace = Pace()
         while True:
             await pace.tick()
-            self._sink.write(self._playout.pull(self._now_ms()))
+            self._sink.write(self.notes.beside(self._playout.pull(self._now_ms())))
             if self.stats.first_audio_ms is None and self._playout.started:
                 self.stats.first_audio_ms = self._now_ms() - self._started_ms
             self._copy_stats()
@@ -309,7 +331,7 @@ class CallMedia:
             self._epoch = epoch
             for old in self._receiver.kids:
                 self._timers.append(self._loop.call_later(OLD_KEY_S, self._receiver.forget, old))
-            self._receiver.add_key(call_key(base_key, self._peer_leaf, epoch))
+            self._receiver.add_key(call_key(base_key, self.peer_leaf, epoch))
             self._direct.take_key(base_key, own_leaf, epoch)
             start = 0 if self._sender is None else self._sender.counter_next
             self._sender = SFrameSender(call_key(base_key, own_leaf, epoch), counter_start=start)

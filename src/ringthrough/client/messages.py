@@ -5,11 +5,13 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
+from ringthrough.audio.note import note_slots
+from ringthrough.audio.pcm import SLOT_MS
 from ringthrough.e2ee import content as mimi
 
 from .store import MessageRow
 
-Kind = Literal["text", "reaction", "deletion", "file", "call", "status", "unknown"]
+Kind = Literal["text", "reaction", "deletion", "file", "call", "note", "status", "unknown"]
 
 
 @dataclass(frozen=True)
@@ -30,6 +32,7 @@ class Message:
     replaces: bytes | None
     attachment: mimi.ExternalPart | None = None
     call: mimi.CallBody | None = None
+    note: mimi.Note | None = None
 
 
 def read_message(row: MessageRow) -> Message:
@@ -52,6 +55,7 @@ def read_message(row: MessageRow) -> Message:
         replaces=content.replaces,
         attachment=_attachment(meaning),
         call=meaning.body if isinstance(meaning, mimi.CallSignal) else None,
+        note=meaning.note if isinstance(meaning, mimi.VoiceNote) else None,
     )
 
 
@@ -67,6 +71,8 @@ def _kind_and_text(meaning: mimi.Meaning) -> tuple[Kind, str]:
             return "file", f"(file) {part.filename or part.content_type}, {part.size} bytes"
         case mimi.CallSignal(body):
             return "call", "(call)" if body.kind == "offer" else f"(call: {body.kind})"
+        case mimi.VoiceNote(note):
+            return "note", f"(voice note, {note_seconds(note)} s)" if note.packets else "(still in the call)"
         case mimi.StatusReport():
             return "status", "(status)"
         case mimi.Several(items):
@@ -75,6 +81,22 @@ def _kind_and_text(meaning: mimi.Meaning) -> tuple[Kind, str]:
             return kind, "\n".join(text for _, text in texts)
         case mimi.Unknown(content_type):
             return "unknown", f"(a message of a kind this version does not know: {content_type or 'unnamed'})"
+
+
+def check_notes(meaning: mimi.Meaning) -> None:
+    """Raises `MalformedNote` for a message with a voice note that cannot be one: never shown, never played
+    (CANNOT-FORGE)."""
+    match meaning:
+        case mimi.VoiceNote(note) if note.packets:
+            note_slots(note.packets)
+        case mimi.Several(items):
+            for item in items:
+                check_notes(item)
+
+
+def note_seconds(note: mimi.Note) -> int:
+    """How long a checked voice note is, rounded to whole seconds; 0 for one that only says that somebody is there."""
+    return round(note_slots(note.packets) * SLOT_MS / 1000) if note.packets else 0
 
 
 def _attachment(meaning: mimi.Meaning) -> mimi.ExternalPart | None:
