@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import random
 import signal
 import time
 from collections.abc import AsyncIterator
@@ -19,6 +20,7 @@ from ringthrough.audio.pcm import SAMPLE_RATE_HZ, SLOT_MS, Pcm, rms
 from ringthrough.client.calls import Call
 from ringthrough.client.client import Client, online
 from ringthrough.client.media import PcmSource
+from ringthrough.protocol.notes import Mode
 from tests.web.audio_tabs import tab
 
 pytestmark = [pytest.mark.slow, pytest.mark.alone]
@@ -27,6 +29,7 @@ LOUD_RMS = 0.02
 PACKET_MS = 60
 """Of the ordinary profile."""
 PATIENCE_S = 20.0
+LOST_SHARE = 0.6
 HIDDEN_S = 20.0
 TONE = (8000 * np.sin(2 * np.pi * 330 * np.arange(SAMPLE_RATE_HZ * 120) / SAMPLE_RATE_HZ)).astype(np.int16)
 """What the SDK says. The browsers' fake microphones beep once a second."""
@@ -77,6 +80,11 @@ class Ear:
     def write(self, frame: Pcm) -> None:
         self.frames.append(frame)
         self._more.set()
+
+    async def plays(self) -> None:
+        """Wait for the next frame."""
+        self._more.clear()
+        await self._more.wait()
 
     async def hears(self, frames: int = 3) -> None:
         """Wait for so many loud frames from now on."""
@@ -145,6 +153,57 @@ async def test_a_call_and_messages_go_on_after_the_server_was_killed(server: Ser
                 "I am",
             ]:
                 await asyncio.sleep(0.05)
+        await alice.hang_up()
+        async with asyncio.timeout(PATIENCE_S):
+            assert (await call.ended).value == "remote_hung_up"
+
+
+@pytest.mark.promise("CANNOT-LOSE")
+async def test_a_call_that_loses_most_frames_goes_by_voice_notes_and_back(server: Server, bob: Client) -> None:
+    async with chromium() as browser:
+        alice = await Person.arrive(browser, server.url, "alice", raw=True)
+        ringing, ear, modes = rings(bob), Ear(), list[Mode]()
+        await alice.write("@bob", "I will call")
+        await alice.call()
+        call = await asyncio.wait_for(ringing, PATIENCE_S)
+        call.on_mode = modes.append
+        call.answer(PcmSource(TONE), ear)
+        await alice.talks()
+        await ear.hears()
+        assert call.media is not None
+        lanes, notes, dice, loses = call.media.lanes, call.media.notes, random.Random(4), True
+        take, send = lanes.on_body, lanes.send
+        lanes.on_body = lambda body: None if loses and dice.random() < LOST_SHARE else take(body)
+        lanes.send = lambda body: (  # type: ignore[method-assign]
+            True if loses and dice.random() < LOST_SHARE else send(body)
+        )
+        hold = alice.page.get_by_role("button", name="Hold and speak")
+        await hold.wait_for(timeout=PATIENCE_S * 1000)
+        async with asyncio.timeout(PATIENCE_S):
+            while modes != [Mode.NOTES]:
+                await ear.plays()
+
+        begin, before_s = len(ear.frames), await recorded_s(alice)
+        await hold.hover()
+        await alice.page.mouse.down()
+        await alice.told("Speaking, 2 s")
+        await alice.page.mouse.up()
+        async with asyncio.timeout(PATIENCE_S):
+            while notes.heard < 1:
+                await ear.plays()
+        # Two beeps of the browser's microphone at least, each of 100 ms or so.
+        assert sum(rms(frame) > LOUD_RMS for frame in ear.frames[begin:]) >= 6
+        await page_hears(alice, before_s)
+
+        loses = False
+        await alice.told("Talking works again.")
+        async with asyncio.timeout(PATIENCE_S):
+            while modes != [Mode.NOTES, Mode.INTERACTIVE]:
+                await ear.plays()
+        await ear.hears()
+        assert not call.ended.done()
+        await alice.page.get_by_role("button", name="Back to the chats").click()
+        await alice.page.get_by_role("button", name="Play voice note").first.wait_for()
         await alice.hang_up()
         async with asyncio.timeout(PATIENCE_S):
             assert (await call.ended).value == "remote_hung_up"

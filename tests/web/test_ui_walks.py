@@ -304,6 +304,59 @@ async def test_the_network_is_checked_by_keyboard_and_the_result_explained() -> 
         ]
 
 
+async def test_a_call_by_voice_notes_is_spoken_by_key_by_pointer_and_by_click_alone() -> None:
+    async with opened(size=NARROW) as page:
+        await SCREENS["call-notes"][1](page)
+        await expect(page.get_by_text("Hold the button (or space) and speak; it arrives whole.")).to_be_visible()
+        await expect(page.get_by_role("button", name="Mute", exact=True)).to_be_disabled()
+        hold = page.get_by_role("button", name="Hold and speak")
+        release = page.get_by_role("button", name="Let go to send")
+        await page.keyboard.down(" ")
+        await expect(release).to_have_attribute("aria-pressed", "true")
+        await expect(page.get_by_text("Speaking, 1 s")).to_be_visible()
+        await page.keyboard.up(" ")
+        await expect(hold).to_have_attribute("aria-pressed", "false")
+        await expect(page.get_by_text("Sending 2 voice notes…").first).to_be_visible()
+        await hold.focus()
+        await page.keyboard.down("Enter")
+        await expect(release).to_be_visible()
+        await page.keyboard.up("Enter")
+        await hold.hover()
+        await page.mouse.down()
+        await expect(release).to_be_visible()
+        await page.mouse.move(5, 5)
+        await page.mouse.up()
+        await expect(hold).to_be_visible()
+        for name in (hold, release):  # as a screen reader presses it
+            await name.dispatch_event("click")
+        await expect(hold).to_be_visible()
+        spoken = [call for call in await asked(page) if call.startswith("speak")]
+        assert spoken == ["speak(true)", "speak(false)"] * 4
+        await page.get_by_role("button", name="Hold", exact=True).press("Enter")
+        await expect(hold).to_be_disabled()
+        await page.get_by_role("button", name="Take up again").press("Enter")
+        await page.evaluate(
+            "fake.call('@ana', { notes: { on: false, speaking: false, spokenMs: 0, unsent: 0, playing: 0 } })"
+        )
+        await expect(page.get_by_text("Talking works again.")).to_be_visible()
+        await expect(hold).to_have_count(0)
+        await page.keyboard.press(" ")
+        await page.evaluate("fake.call('@ana', { notes: null })")
+        await expect(page.get_by_text("Talking works again.")).to_have_count(0)
+        assert len([call for call in await asked(page) if call.startswith("speak")]) == 8
+
+
+async def test_a_voice_note_is_played_and_stopped() -> None:
+    async with opened() as page:
+        await SCREENS["voice-note"][1](page)
+        play = page.get_by_role("button", name="Play voice note, 3 seconds")
+        await expect(play).to_have_count(2)
+        await play.first.press("Enter")
+        await page.get_by_role("button", name="Stop the voice note").press("Enter")
+        await expect(play).to_have_count(2)
+        assert "fetchNote()" in await asked(page)
+
+
 async def test_a_declined_call_never_opens_the_microphone() -> None:
     async with opened() as page:
         await page.evaluate("fake.call('@tomas', {})")

@@ -1,13 +1,14 @@
 /** Audio worklet: the peer's packets through jitter buffer and decoder into sound, on the audio clock. */
 
 import { SLOT_MS } from "../core/audio/profiles.js"
-import type { ArrivedPacket, PlayoutReport, ReceiverState } from "../worker/audio-ports.js"
+import type { ArrivedNote, ArrivedPacket, NotesWaiting, PlayoutReport, ReceiverState } from "../worker/audio-ports.js"
 import { AudioClock } from "./clock.js"
 import { type Level, LEVEL_SLOTS, PLAYOUT_PROCESSOR, type Readiness, type WorkletStart } from "./messages.js"
+import { NotePlayer } from "./note-player.js"
 import { openDecoder } from "./opus.js"
 import { Playout } from "./playout.js"
 import { Resampler } from "./resampler.js"
-import { OPUS_RATES_HZ, rms } from "./sound.js"
+import { OPUS_RATES_HZ, rms, slotSamples } from "./sound.js"
 
 const REPORT_MS = 1000
 
@@ -21,7 +22,11 @@ class PlayoutProcessor extends AudioWorkletProcessor {
   readonly #resampler = CODEC_RATE_HZ === sampleRate ? null : new Resampler(CODEC_RATE_HZ, sampleRate)
   readonly #beganMs = Date.now()
   #playout: Playout | null = null
+  readonly #notes = new NotePlayer(CODEC_RATE_HZ)
+  #hasNotes = false
+  #notesTold = 0
   #engine: MessagePort | null = null
+  readonly #slotSamples = slotSamples(CODEC_RATE_HZ)
   #sound: Float32Array = new Float32Array(0)
   #read = 0
   #reportedMs = 0
@@ -44,12 +49,27 @@ class PlayoutProcessor extends AudioWorkletProcessor {
   }
 
   #connect(engine: MessagePort): void {
-    engine.onmessage = (event: MessageEvent<ArrivedPacket>) => {
+    engine.onmessage = (event: MessageEvent<ArrivedPacket | ArrivedNote>) => {
+      if (event.data.kind === "note") return this.#takeNote(event.data)
       const { kind, slot, packet, repeated } = event.data
       if (kind !== "arrived" || !(packet instanceof Uint8Array)) return
       this.#playout?.push(slot, packet, this.#clock.at(Date.now()), repeated === true)
     }
     this.#engine = engine
+  }
+
+  /** The second decoder loads with the first note, which waits for it. */
+  #takeNote({ packets }: ArrivedNote): void {
+    if (!this.#hasNotes) openDecoder(CODEC_RATE_HZ).then((decoder) => this.#notes.use(decoder), (error: unknown) => this.#say({ kind: "failed", message: String(error) }))
+    this.#hasNotes = true
+    this.#notes.push(packets)
+    this.#tellNotes()
+  }
+
+  #tellNotes(): void {
+    if (this.#notesTold === this.#notes.waiting) return
+    this.#notesTold = this.#notes.waiting
+    this.#engine?.postMessage({ kind: "notes", waiting: this.#notesTold } satisfies NotesWaiting)
   }
 
   process(_inputs: Float32Array[][], outputs: Float32Array[][]): boolean {
@@ -70,7 +90,7 @@ class PlayoutProcessor extends AudioWorkletProcessor {
     while (written < output.length) {
       if (this.#read === this.#sound.length) {
         const atMs = nowMs + (written * 1000) / sampleRate
-        if (playout.idle(atMs)) return
+        if (playout.idle(atMs) && this.#notes.isEmpty) return
         this.#pull(playout, atMs)
       }
       const count = Math.min(output.length - written, this.#sound.length - this.#read)
@@ -81,11 +101,20 @@ class PlayoutProcessor extends AudioWorkletProcessor {
   }
 
   #pull(playout: Playout, atMs: number): void {
-    const sound = playout.pull(atMs)
+    const sound = this.#beside(playout.idle(atMs) ? null : playout.pull(atMs))
     this.#sound = this.#resampler === null ? sound : this.#resampler.push(sound)
     this.#read = 0
     if (playout.stats.pulled % LEVEL_SLOTS === 0) this.#say({ kind: "level", level: rms(sound) })
     if (playout.stats.pulled % RECEIVER_SLOTS === 0) this.#tellSender(playout)
+  }
+
+  /** What is heard in the slot in which frames bring `sound`: a note beside it, while one is played. */
+  #beside(sound: Float32Array | null): Float32Array {
+    const note = this.#notes.pull()
+    this.#tellNotes()
+    if (note === null) return sound ?? new Float32Array(this.#slotSamples)
+    // The frames' slot may be shorter; the note's is whole.
+    return note.map((sample, index) => sample + (sound?.[index] ?? 0))
   }
 
   #tellSender({ jitter, wish }: Playout): void {

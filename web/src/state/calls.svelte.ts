@@ -112,9 +112,21 @@ export class Calls {
     await this.#try(() => this.#outside.engine.hangUp(call.id))
   }
 
+  /** While the call goes by voice notes, what is said from now on is one; and to its end. */
+  async speak(speaking: boolean): Promise<void> {
+    const call = this.current
+    if (call?.notes == null || (speaking && (this.held || !call.notes.on))) return
+    await this.#try(() => this.#outside.engine.speak(call.id, speaking))
+  }
+
+  /** While the button decides who is heard, there is nothing to mute. */
+  get mayMute(): boolean {
+    return !this.held && this.current?.notes?.on !== true
+  }
+
   async toggleMute(): Promise<void> {
     const call = this.current
-    if (call === null || this.held) return
+    if (call === null || !this.mayMute) return
     await this.#silence(call, !call.muted)
   }
 
@@ -131,7 +143,7 @@ export class Calls {
   /** The engine stops sending as well: a page that hangs must not speak. */
   async #silence(call: CallView, muted: boolean): Promise<void> {
     this.speaksMuted = false
-    this.sound?.setMuted(muted)
+    this.sound?.setMuted(muted || call.notes?.on === true)
     this.current = { ...call, muted }
     await this.#try(() => this.#outside.engine.mute(call.id, muted))
   }

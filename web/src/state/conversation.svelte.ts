@@ -164,6 +164,10 @@ export class Conversation {
     }
   }
 
+  fetchNote(message: MessageId): Promise<readonly Uint8Array[]> {
+    return this.#engine.fetchNote(message)
+  }
+
   typed(): void {
     const nowMs = this.#clock.nowMs()
     if (this.editing !== null || this.draft.trim() === "" || nowMs - this.#typingSentMs < TYPING_EVERY_MS) return

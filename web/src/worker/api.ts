@@ -90,6 +90,8 @@ export interface MessageView {
   readonly body:
     | { readonly kind: "text"; readonly text: string }
     | { readonly kind: "file"; readonly file: FileView; readonly caption: string }
+    /** Said in a call that could not carry it as speech; `fetchNote` has the sound. */
+    | { readonly kind: "note"; readonly seconds: number }
     | { readonly kind: "call"; readonly outgoing: boolean; readonly outcome: CallOutcome; readonly seconds: number }
     | { readonly kind: "members"; readonly text: string }
     | { readonly kind: "deleted" }
@@ -134,6 +136,19 @@ export interface TracePoint {
   readonly lostShare: number
 }
 
+/** Voice notes of a call: what is said goes by them while nothing interactive passes (docs/spec/media.md section 9). */
+export interface NotesView {
+  /** False when talking has begun to work again. */
+  readonly on: boolean
+  /** The button is held; for so long. */
+  readonly speaking: boolean
+  readonly spokenMs: number
+  /** Notes of ours that are not on the server yet. */
+  readonly unsent: number
+  /** Notes of the peer that are heard now, or next. */
+  readonly playing: number
+}
+
 export interface CallView {
   readonly id: CallId
   readonly conversation: ConversationId
@@ -151,6 +166,8 @@ export interface CallView {
   readonly verdicts: readonly VerdictView[]
   /** The last minute, the oldest second first. */
   readonly trace: readonly TracePoint[]
+  /** Null while it carries speech, and did for a while. */
+  readonly notes: NotesView | null
   readonly quality: "good" | "fair" | "poor" | "unknown"
   /** Why it ended, in words for people; empty until then. */
   readonly ended: string
@@ -222,6 +239,8 @@ export interface Engine {
   /** Progress comes as `transfer` events with the returned id. */
   sendFile(conversation: ConversationId, file: File, caption: string): Promise<MessageId>
   fetchFile(message: MessageId): Promise<Blob>
+  /** The Opus packets of a voice note, in their order. */
+  fetchNote(message: MessageId): Promise<readonly Uint8Array[]>
   typing(conversation: ConversationId): Promise<void>
   markRead(conversation: ConversationId): Promise<void>
 
@@ -243,6 +262,8 @@ export interface Engine {
   declineCall(call: CallId): Promise<void>
   hangUp(call: CallId): Promise<void>
   mute(call: CallId, muted: boolean): Promise<void>
+  /** While the call goes by voice notes: the button is pressed, or released. */
+  speak(call: CallId, speaking: boolean): Promise<void>
   callHistory(): Promise<readonly CallHistoryEntry[]>
   /** Ports to the capture and the playout worklet of this tab's call (see audio/ports.ts). */
   attachAudio(call: CallId, capture: MessagePort, playout: MessagePort): Promise<void>

@@ -23,6 +23,18 @@ export interface ArrivedPacket {
   readonly repeated: boolean
 }
 
+/** From the engine to the playout worklet: a voice note, played whole behind those that wait. */
+export interface ArrivedNote {
+  readonly kind: "note"
+  readonly packets: readonly Uint8Array[]
+}
+
+/** From the playout worklet to the engine, when it changes: notes that are heard now, or next. */
+export interface NotesWaiting {
+  readonly kind: "notes"
+  readonly waiting: number
+}
+
 /** From the playout worklet to the engine, once a second and at the first sound; counts since the start. */
 export interface PlayoutReport {
   readonly kind: "report"

@@ -8,9 +8,10 @@ import { concat } from "../core/bytes.js"
 import { callKey, openFrame, sealFrame, SFrameError, SFrameReceiver, SFrameSender } from "../core/e2ee/sframe.js"
 import type { BundleId } from "../core/protocol/frames.js"
 import { BUNDLE_ID_BYTES, PADDED_SIZES_BYTES } from "../core/protocol/limits.js"
-import type { ArrivedPacket, CapturedPacket, CaptureControl, PlayoutReport, ReceiverState } from "./audio-ports.js"
+import type { ArrivedNote, ArrivedPacket, CapturedPacket, CaptureControl, NotesWaiting, PlayoutReport, ReceiverState } from "./audio-ports.js"
 import { random } from "./buffers.js"
 import { callKeys } from "./call-keys.js"
+import { CallNotes, type NotesOutside } from "./call-notes.js"
 import type { Conversation } from "./conversation.js"
 import { Lanes } from "./lanes.js"
 import type { Way } from "./way.js"
@@ -46,28 +47,38 @@ export class CallMedia {
   private work: Promise<unknown> = Promise.resolve()
   private isOver = false
   private readonly lanes: Lanes
+  /** What is said while frames can carry no speech. */
+  readonly notes: CallNotes
 
   constructor(
     private readonly conversation: Conversation,
     private readonly callId: string,
-    private readonly peerLeaf: number,
+    readonly peerLeaf: number,
     private readonly heard: () => void,
     private readonly reported: (report: PlayoutReport) => void,
     wayChanged: (way: Way) => void,
+    notes: Pick<NotesOutside, "say" | "sent" | "changed">,
   ) {
     const bundle = random(BUNDLE_ID_BYTES) as BundleId
     const onBody = (body: Uint8Array): void => void this.arrived(body).catch(() => undefined)
     this.lanes = new Lanes(conversation.connection, conversation.stream, bundle, onBody, wayChanged)
+    this.notes = new CallNotes({
+      ...notes,
+      mute: (muted) => this.control({ kind: "mute", muted }),
+      play: (packets) => this.playout?.postMessage({ kind: "note", packets } satisfies ArrivedNote),
+    })
   }
 
   /** Takes the keys of the call's epochs; again after each commit. */
   start(): Promise<void> {
     this.lanes.start()
+    this.notes.start()
     return this.takeNewKeys()
   }
 
   stop(): void {
     this.isOver = true
+    this.notes.stop()
     this.lanes.stop()
     this.detach()
   }
@@ -79,16 +90,17 @@ export class CallMedia {
     capture.onmessage = ({ data }: MessageEvent<CapturedPacket>) => {
       if (data.kind === "captured") this.send(data)
     }
-    playout.onmessage = ({ data }: MessageEvent<PlayoutReport | ReceiverState>) => {
+    playout.onmessage = ({ data }: MessageEvent<PlayoutReport | ReceiverState | NotesWaiting>) => {
       if (data.kind === "report") this.reported(data)
       else if (data.kind === "receiver") this.heardState(data)
+      else if (data.kind === "notes") this.notes.played(data.waiting)
     }
     this.mute(muted)
     this.codeBy(this.profile.name)
   }
 
   mute(muted: boolean): void {
-    this.control({ kind: "mute", muted })
+    this.control({ kind: "mute", muted: this.notes.mute(muted) })
   }
 
   /** Codes by another profile from the next packet on. */
@@ -99,7 +111,7 @@ export class CallMedia {
 
   /** A narrow way gets little sound, whatever was chosen (docs/spec/lanes.md section 4). */
   private followWay(): void {
-    const name = this.lanes.isNarrow ? "lean" : this.chosen
+    const name = this.notes.areOn || this.lanes.isNarrow ? "lean" : this.chosen
     if (name !== this.profile.name) this.codeBy(name)
   }
 
@@ -118,7 +130,8 @@ export class CallMedia {
     this.capture = this.playout = undefined
   }
 
-  private send({ slot, packet }: CapturedPacket): void {
+  private send({ slot, packet: captured }: CapturedPacket): void {
+    const packet = this.notes.captured(captured)
     if (this.isOver || this.sender === undefined || this.sealing >= SEALING_MAX) return
     this.followWay()
     // The counter is the packet's place in time, so what the capture skipped is skipped here. A second page that takes
@@ -127,7 +140,9 @@ export class CallMedia {
     const counter = slot - this.firstSlot
     this.counterNext = counter + packetSlots(packet)
     const { sender } = this
-    const payload = this.packer.pack(counter, packet, more(this.profile.redundancy, this.peerReport.redundancy), this.report)
+    // Copies of silence would only make playout wait for them, and hide how well the way does.
+    const copies = this.notes.areOn ? "none" : more(this.profile.redundancy, this.peerReport.redundancy)
+    const payload = this.packer.pack(counter, packet, copies, this.report)
     this.sealing++
     // One after the other: a frame must not overtake the one before.
     this.work = this.work
@@ -144,6 +159,7 @@ export class CallMedia {
       const { ctr, payload } = await openFrame(this.receiver, body.subarray(KIND.length))
       const { report, packet, repeats } = decodePayload(payload)
       this.peerReport = report
+      this.notes.reported(report)
       this.play(ctr, packet, false)
       for (const repeat of repeats) this.play(ctr - repeat.distance, repeat.packet, true)
     } catch (error) {
@@ -158,6 +174,7 @@ export class CallMedia {
   }
 
   private heardState({ lostPercent, latePercent, targetMs, redundancy }: ReceiverState): void {
+    this.notes.heard(lostPercent, latePercent, targetMs)
     this.report = { ...this.report, lostPercent, latePercent, targetMs, redundancy }
   }
 

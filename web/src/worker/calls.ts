@@ -58,6 +58,7 @@ export class Calls {
     private readonly views: Views,
     private readonly conversation: (id: number) => Conversation | undefined,
     private readonly emit: (event: EngineEvent) => void,
+    private readonly waitingOrder: () => number,
   ) {}
 
   /** Takes up what a reload or another tab left: a call that rings goes on ringing, one under way is hung up. */
@@ -147,6 +148,10 @@ export class Calls {
     this.show(current)
   }
 
+  speak(id: string, speaking: boolean): void {
+    this.require(id).media?.notes.speak(speaking)
+  }
+
   attach(id: string, capture: MessagePort, playout: MessagePort): void {
     const current = this.require(id)
     current.ports = [capture, playout]
@@ -190,6 +195,19 @@ export class Calls {
       const row = this.context.store.get("call", toHex(callId))
       if (row?.outcome === null && !row.outgoing) this.finish(row.id, kind === "hangup" ? "missed" : "answered_elsewhere")
     }
+  }
+
+  /** Only the peer's device is heard in a call (CANNOT-FORGE); every other note waits in the conversation. */
+  noteArrived(conversation: Conversation, { leaf }: Arrival, note: mimi.Note): void {
+    const { current } = this
+    if (current?.conversation !== conversation || current.media?.peerLeaf !== leaf || toHex(note.callId) !== current.wire) return
+    current.media.notes.arrived(note.number, note.packets)
+    this.heard(current)
+  }
+
+  private async sayNote({ conversation, wire }: Current, number: number, packets: readonly Uint8Array[]): Promise<string> {
+    const message = mimi.noteMessage(random(16) as mimi.Salt, { callId: fromHex(wire), number, packets })
+    return (await conversation.say(message, packets.length === 0 ? 0 : this.waitingOrder())).id
   }
 
   signal(conversation: Conversation, body: Uint8Array): void {
@@ -261,7 +279,10 @@ export class Calls {
     current.phase = "connecting"
     const media = new CallMedia(
       current.conversation, id, peerLeaf, () => this.heard(current), (report) => this.reported(current, report),
-      (way) => this.wayChanged(current, way),
+      (way) => this.wayChanged(current, way), {
+        say: (number, packets) => this.sayNote(current, number, packets), sent: (id) => current.conversation.sent(id),
+        changed: () => this.current === current && this.show(current),
+      },
     )
     current.media = media
     current.watch = new Watch(performance.now())
@@ -384,6 +405,7 @@ export class Calls {
       id, conversation: this.views.idOf(conversation.id), peer: this.views.person(peer), incoming, phase, muted, sinceMs,
       carrier: wordsForWay(way), quality, way: way === undefined ? null : viewOfWay(way),
       verdicts: watch.verdicts(performance.now()).map(viewOfVerdict), trace, ended: "",
+      notes: current.phase === "in_call" ? (current.media?.notes.view ?? null) : null,
     }
   }
 }

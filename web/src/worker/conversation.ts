@@ -18,6 +18,7 @@ import { bytesOf, type Connection, type Subscription } from "./connection.js"
 import type { Context } from "./context.js"
 import { EngineError, Refused, Unreachable } from "./errors.js"
 import { noteDeposits } from "./membership.js"
+import { hasBadNote } from "./notes.js"
 import { tokenHash } from "./own.js"
 import type { ConversationRow, InviteeRow, MessageRow, OutboxRow, PendingCommitRow } from "./store/rows.js"
 import type { Transaction } from "./store/store.js"
@@ -277,6 +278,7 @@ export class Conversation {
       if (error instanceof ContentError) return undefined
       throw error
     }
+    if (hasBadNote(meaning)) return undefined
     const isMine = equalBytes(sender.accountId, this.context.own.accountId)
     const said: Said = {
       conversation: this.id,

@@ -44,7 +44,7 @@ export class Device implements Listener {
   ) {
     this.views = new Views(context.store, context.own, (id) => this.live(id), emit)
     this.typing = new Typing(context, () => this.views.announce())
-    this.calls = new Calls(context, this.views, (id) => this.conversations.get(id), emit)
+    this.calls = new Calls(context, this.views, (id) => this.conversations.get(id), emit, () => this.waitingOrder())
     this.uploads = new Uploads(context, (id) => this.conversations.get(id), emit)
     this.marks = new Marks(context, (id) => this.conversations.get(id))
     context.onConnection = (connection) => this.connectionChanged(connection)
@@ -247,6 +247,7 @@ export class Device implements Listener {
     this.typing.spoke(conversation.id, arrival.said.sender)
     if (arrival.said.status === "received") this.marks.schedule(conversation)
     if (arrival.meaning.kind === "call") this.calls.arrived(conversation, arrival, arrival.meaning.body)
+    if (arrival.meaning.kind === "note") this.calls.noteArrived(conversation, arrival, arrival.meaning.note)
     conversation.progress.beat()
   }
 

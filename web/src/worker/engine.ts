@@ -175,6 +175,13 @@ export class LocalEngine implements api.Engine {
     return this.here().uploads.fetch(conversation, row)
   }
 
+  async fetchNote(message: string): Promise<readonly Uint8Array[]> {
+    const { row } = await this.message(message)
+    const meaning = row.content === null ? undefined : mimi.interpret(mimi.decode(row.content))
+    if (row.kind !== "note" || meaning?.kind !== "note") throw gone()
+    return meaning.note.packets
+  }
+
   async typing(conversation: string): Promise<void> {
     await this.here().typing.send(this.here().conversation(conversation))
   }
@@ -242,6 +249,10 @@ export class LocalEngine implements api.Engine {
 
   async mute(call: string, muted: boolean): Promise<void> {
     this.here().calls.mute(call, muted)
+  }
+
+  async speak(call: string, speaking: boolean): Promise<void> {
+    this.here().calls.speak(call, speaking)
   }
 
   async callHistory(): Promise<readonly api.CallHistoryEntry[]> {

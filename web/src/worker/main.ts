@@ -16,9 +16,9 @@ const LOCK = "ringthrough engine"
 const METHODS: Readonly<Record<Method, true>> = {
   account: true, createAccount: true, connectionState: true, conversations: true, conversationWith: true, createGroup: true,
   addMembers: true, removeMember: true, acceptRequest: true, refuseRequest: true, messages: true, sendText: true, editText: true,
-  deleteMessage: true, react: true, sendFile: true, fetchFile: true, typing: true, markRead: true, safetyNumber: true,
+  deleteMessage: true, react: true, sendFile: true, fetchFile: true, fetchNote: true, typing: true, markRead: true, safetyNumber: true,
   verify: true,
-  serverKnows: true, checkNetwork: true, stopCheck: true, deleteAccount: true, placeCall: true, answerCall: true, declineCall: true, hangUp: true, mute: true,
+  serverKnows: true, checkNetwork: true, stopCheck: true, deleteAccount: true, placeCall: true, answerCall: true, declineCall: true, hangUp: true, mute: true, speak: true,
   callHistory: true, attachAudio: true,
 }
 

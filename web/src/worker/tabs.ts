@@ -44,7 +44,7 @@ const RESTART_MS = 2_000
 const HERE_ONLY: ReadonlySet<Method> = new Set<Method>(["placeCall", "answerCall", "attachAudio"])
 /** These may be asked again of a new leader. */
 const HARMLESS: ReadonlySet<Method> = new Set<Method>([
-  "account", "connectionState", "conversations", "messages", "fetchFile", "safetyNumber", "serverKnows", "callHistory", "markRead", "typing",
+  "account", "connectionState", "conversations", "messages", "fetchFile", "fetchNote", "safetyNumber", "serverKnows", "callHistory", "markRead", "typing",
 ])
 
 export class Tabs {

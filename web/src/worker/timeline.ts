@@ -4,6 +4,7 @@
 import { toHex } from "../core/bytes.js"
 import type * as mimi from "../core/e2ee/content/index.js"
 import { Status } from "../core/e2ee/content/index.js"
+import { noteSeconds, noteWords } from "./notes.js"
 import type { ConversationRow, MessageRow } from "./store/rows.js"
 import type { Transaction } from "./store/store.js"
 
@@ -41,6 +42,9 @@ export async function apply(tx: Transaction, said: Said): Promise<boolean> {
       return false
     case "call":
       return false
+    case "note":
+      if (meaning.note.packets.length === 0) return false
+      break
     case "text":
       if (isSet(message.replaces)) {
         await edit(tx, said, meaning.text)
@@ -65,10 +69,13 @@ function lineOf(said: Said): Omit<MessageRow, "order"> & { readonly order: numbe
   return { ...common, ...shown, order: said.waiting, edited: false, reactions: [], call: null, deliveredTo: [] }
 }
 
-type Shown = Partial<Pick<MessageRow, "kind" | "text" | "file" | "content">>
+type Shown = Partial<Pick<MessageRow, "kind" | "text" | "file" | "content" | "note">>
 
 function shownOf(meaning: mimi.Meaning, content: Uint8Array): Shown {
   if (meaning.kind === "text") return { kind: "text", text: meaning.text }
+  if (meaning.kind === "note") {
+    return { kind: "note", content, note: { callId: toHex(meaning.note.callId), seconds: noteSeconds(meaning.note) } }
+  }
   const part = attachmentOf(meaning)
   if (part === undefined) {
     const texts = meaning.kind === "several" ? meaning.items.flatMap((item) => (item.kind === "text" ? [item.text] : [])) : []
@@ -92,8 +99,10 @@ export function addLine(tx: Transaction, line: Omit<MessageRow, "order"> & { rea
   const conversation = tx.get("conversation", line.conversation) as ConversationRow
   const row: MessageRow = { ...line, order: line.order ?? conversation.nextOrder }
   tx.putMessage(row)
-  const counts = row.status === "received" && (row.kind === "text" || row.kind === "file" || row.kind === "unknown")
-  const toConfirm = counts ? [...conversation.toConfirm, row.id].slice(-TO_CONFIRM_MAX) : conversation.toConfirm
+  const arrives = row.status === "received" && ["text", "file", "note", "unknown"].includes(row.kind)
+  // A note of the call that goes on is heard there.
+  const counts = arrives && (row.note === undefined || tx.get("call", row.note.callId)?.outcome !== null)
+  const toConfirm = arrives ? [...conversation.toConfirm, row.id].slice(-TO_CONFIRM_MAX) : conversation.toConfirm
   tx.patch("conversation", line.conversation, {
     nextOrder: conversation.nextOrder + (line.order === null ? 1 : 0),
     unread: conversation.unread + (counts || (row.call?.outcome === "missed" && !row.call.outgoing) ? 1 : 0),
@@ -105,6 +114,7 @@ export function addLine(tx: Transaction, line: Omit<MessageRow, "order"> & { rea
 }
 
 function previewOf(row: MessageRow): string {
+  if (row.kind === "note" && row.note !== undefined) return noteWords(row.note)
   if (row.kind === "file") return row.text || row.file?.name || ""
   return row.text.slice(0, 200)
 }

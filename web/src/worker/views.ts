@@ -1,6 +1,7 @@
 // What the page is shown, made from stored rows. After each transaction the lines that it changed go out.
 import { toHex } from "../core/bytes.js"
 import type { ConversationView, EngineEvent, MessageView, Person, ReactionView } from "./api.js"
+import { noteWords } from "./notes.js"
 import type { OwnIdentity } from "./own.js"
 import type { ConversationRow, MessageRow } from "./store/rows.js"
 import type { Committed, Store } from "./store/store.js"
@@ -85,7 +86,7 @@ export class Views {
       replyTo:
         row.replyTo === null
           ? null
-          : { id: row.replyTo, sender: isKnown ? this.addressOf(replied.sender) : "", text: isKnown ? replied.text || (replied.file?.name ?? "") : "" },
+          : { id: row.replyTo, sender: isKnown ? this.addressOf(replied.sender) : "", text: isKnown ? replied.text || (replied.file?.name ?? (replied.note ? noteWords(replied.note) : "")) : "" },
       reactions: this.reactionsOf(row),
       body: bodyOf(row),
     }
@@ -133,6 +134,7 @@ export class Views {
 
 function bodyOf(row: MessageRow): MessageView["body"] {
   if (row.kind === "file" && row.file !== null) return { kind: "file", file: row.file, caption: row.text }
+  if (row.kind === "note" && row.note !== undefined) return { kind: "note", seconds: row.note.seconds }
   if (row.kind === "call" && row.call !== null) return { kind: "call", ...row.call }
   if (row.kind === "text" || row.kind === "members") return { kind: row.kind, text: row.text }
   return row.kind === "deleted" ? { kind: "deleted" } : { kind: "unknown" }

@@ -96,6 +96,7 @@ export class FakeEngine implements Engine {
     switch (body.kind) {
       case "text": return body.text
       case "file": return body.caption || body.file.name
+      case "note": return `Voice note, ${body.seconds} s`
       case "call": return body.outcome === "answered" ? "Call" : "Missed call"
       case "members": return body.text
       case "deleted": return `${sender.address} deleted a message`
@@ -185,7 +186,7 @@ export class FakeEngine implements Engine {
     const peer = talk.view.members.find((person) => !person.isMe) ?? null
     const base: CallView = this.#call ?? {
       id: this.#id(), conversation: talk.view.id, peer, incoming: true, phase: "ringing_here", muted: false, sinceMs: null,
-      carrier: "", way: null, verdicts: [], trace: [], quality: "unknown", ended: "",
+      carrier: "", way: null, verdicts: [], trace: [], notes: null, quality: "unknown", ended: "",
     }
     this.#call = { ...base, ...some }
     this.#emit({ kind: "call", call: this.#call })
@@ -319,6 +320,11 @@ export class FakeEngine implements Engine {
     return new Blob(["%PDF-1.4 nothing"], { type: "application/pdf" })
   }
 
+  async fetchNote(): Promise<readonly Uint8Array[]> {
+    this.asked.push("fetchNote()")
+    return Array.from({ length: 17 }, () => Uint8Array.of(0x58))
+  }
+
   async typing(): Promise<void> {
     this.asked.push("typing()")
   }
@@ -418,6 +424,13 @@ export class FakeEngine implements Engine {
   async mute(_call: string, muted: boolean): Promise<void> {
     this.asked.push(`mute(${String(muted)})`)
     this.#callChange({ muted })
+  }
+
+  /** As the engine tells it: how long is spoken, then what is on its way. */
+  async speak(_call: string, speaking: boolean): Promise<void> {
+    this.asked.push(`speak(${String(speaking)})`)
+    const notes = this.#call?.notes
+    if (notes) this.#callChange({ notes: { ...notes, speaking, spokenMs: speaking ? 1_300 : 0, unsent: speaking ? notes.unsent : notes.unsent + 1 } })
   }
 
   #callChange(some: Partial<CallView>): void {

@@ -141,6 +141,27 @@ async def _call_why(page: Page) -> None:
     await page.locator("details").scroll_into_view_if_needed()
 
 
+CALL_NOTES = """fake.call('@ana', {
+  phase: 'in_call', sinceMs: fakeNowMs - 95000, quality: 'poor', carrier: 'Through the message connection.',
+  notes: { on: true, speaking: false, spokenMs: 0, unsent: 1, playing: 0 },
+})"""
+
+
+async def _call_notes(page: Page) -> None:
+    await _place(page, CALL_NOTES)
+
+
+async def _voice_note(page: Page) -> None:
+    await _open(page, "@tomas")
+    await page.evaluate(
+        """for (const mine of [false, true]) {
+          const people = fake.members('@tomas')
+          fake.say(fake.idOf('@tomas'), people.find((person) => person.isMe === mine), { kind: 'note', seconds: 3 })
+        }"""
+    )
+    await page.get_by_role("button", name="Play voice note, 3 seconds").first.wait_for()
+
+
 async def _call_ended(page: Page) -> None:
     await _place(page, "fake.call('@ana', { phase: 'ended', ended: 'No answer within a minute.' })")
 
@@ -225,6 +246,8 @@ SCREENS: dict[str, tuple[str, Callable[[Page], Awaitable[None]]]] = {
     "in-call": ("full", _in_call),
     "call-why": ("full", _call_why),
     "call-bar": ("full", _call_bar),
+    "call-notes": ("full", _call_notes),
+    "voice-note": ("full", _voice_note),
     "call-ended": ("full", _call_ended),
     "calls": ("full", _go("#/calls")),
     "settings": ("full", _go("#/settings")),

@@ -32,7 +32,9 @@ class Side {
     const store = { rows: () => [{ callId: CALL, epoch: 1, conversation: 1, baseKey: BASE_KEY, expiresS: 1e12 }] }
     const connection = { attach: () => undefined, detach: () => undefined }
     const conversation = { connection, stream: new Uint8Array(16), snapshot: { ownLeaf: leaf }, context: { store } }
-    this.media = new CallMedia(conversation as unknown as Conversation, CALL, peer, () => undefined, () => undefined, () => undefined)
+    this.media = new CallMedia(conversation as unknown as Conversation, CALL, peer, () => undefined, () => undefined, () => undefined, {
+      say: () => Promise.resolve(""), sent: () => Promise.resolve(), changed: () => undefined,
+    })
     const lanes = (this.media as unknown as { lanes: { send: (body: Uint8Array) => boolean } }).lanes
     lanes.send = (body) => this.sent.push(body) > 0
     Object.defineProperty(lanes, "isNarrow", { get: () => this.isNarrow })

@@ -114,3 +114,23 @@ test("a file keeps what fetches it until it is deleted", async () => {
   await store.transaction((tx) => apply(tx, said(2, mimi.deleteMessage(salt(), messageId(1)))))
   assert.equal((await row(store, 1)).content, null)
 })
+
+test("a voice note is a line, counted unless its call goes on and it is heard there", async () => {
+  const note = (number: number, call: number, packets = 20): Said => {
+    const sounds = Array.from({ length: packets }, () => Uint8Array.of(0x58, 1))
+    return said(number, mimi.noteMessage(salt(), { callId: new Uint8Array(16).fill(call), number, packets: sounds }))
+  }
+  const store = await storeWith(note(1, 7), note(2, 7, 0))
+  assert.equal(store.get("conversation", 1)?.unread, 1)
+  assert.equal(store.get("conversation", 1)?.lastText, "Voice note, 1 s")
+  await store.transaction((tx) =>
+    tx.put("call", "08".repeat(16), {
+      id: "08".repeat(16), conversation: 1, peer: "alice", device: "a1", outgoing: false, timeS: 1, offerExpiresMs: 0, answeredS: 2, outcome: null, seconds: 0,
+    }))
+  await store.transaction((tx) => apply(tx, note(3, 8)))
+  assert.equal(store.get("conversation", 1)?.unread, 1)
+  assert.deepEqual(store.get("conversation", 1)?.toConfirm, [idOf(1), idOf(3)])
+  assert.deepEqual((await store.page(1, 0, 100, 10)).map(({ kind, note: heard }) => [kind, heard?.seconds]), [["note", 1], ["note", 1]])
+  await store.transaction((tx) => apply(tx, said(9, mimi.deleteMessage(salt(), messageId(1)))))
+  assert.deepEqual([(await row(store, 1)).kind, (await row(store, 1)).content], ["deleted", null])
+})

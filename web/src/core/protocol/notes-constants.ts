@@ -13,7 +13,7 @@ export const WINDOW_SECONDS = 8
 export const BAD_SECONDS = 6
 /** So many good ones in a row, and it is tried again. */
 export const GOOD_SECONDS = 5
-/** Not sooner than this after it was given up, and twice as long each time it is given up again, up to `REST_MS_MAX`. */
+/** Not sooner than this after it was given up, twice as long each time it is given up again, up to `REST_MS_MAX`. */
 export const REST_MS = 5000
 export const REST_MS_MAX = 60_000
 /** Speech that went on for so long counts as a fresh start. */

@@ -23,6 +23,7 @@ export const ICONS = {
   mic: { path: MIC },
   micOff: { path: `${MIC}M4 4l16 16` },
   speaker: { path: "M4 9.5v5h3.5L12 18.5v-13L7.5 9.5zM15.5 9a4.2 4.2 0 0 1 0 6M18 6.5a7.8 7.8 0 0 1 0 11", flip: true },
+  play: { path: "M8 5.5v13L18.5 12z", flip: true },
   pause: { path: "M8.5 5.5v13M15.5 5.5v13" },
   window: { path: "M3.5 5.5h17v13h-17zM12.5 12h5.5v4h-5.500z", flip: true },
   tune: { path: "M4 7.5h8.5M17.5 7.5H20M4 16.5h2.5M11.5 16.5H20M15 10a2.5 2.5 0 1 0 0-5 2.5 2.5 0 0 0 0 5zM9 19a2.5 2.5 0 1 0 0-5 2.5 2.5 0 0 0 0 5z" },

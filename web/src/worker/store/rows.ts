@@ -73,13 +73,15 @@ export interface MessageRow {
   readonly device: string
   readonly timeS: number
   readonly status: "waiting" | "sent" | "received"
-  readonly kind: "text" | "file" | "call" | "members" | "deleted" | "unknown"
+  readonly kind: "text" | "file" | "note" | "call" | "members" | "deleted" | "unknown"
   readonly text: string
   readonly edited: boolean
   readonly replyTo: string | null
   readonly reactions: readonly ReactionRow[]
   readonly file: { readonly name: string; readonly contentType: string; readonly bytes: number } | null
-  /** The encoded message, as long as a file may be fetched by it. */
+  /** Not in rows that older versions wrote. */
+  readonly note?: { readonly callId: string; readonly seconds: number }
+  /** The encoded message, as long as a file may be fetched by it, or a note heard. */
   readonly content: Uint8Array | null
   readonly call: { readonly outgoing: boolean; readonly outcome: CallOutcome; readonly seconds: number } | null
   /** Devices (account and device in hexadecimal) that reported the delivery. */
