@@ -135,7 +135,10 @@ export class Calls {
     const call = this.current
     if (call === null || this.sound === null) return
     this.held = !this.held
-    if (this.held) this.#mutedBefore = call.muted
+    if (this.held) {
+      this.#mutedBefore = call.muted
+      void this.speak(false)
+    }
     this.sound.setPeerHeard(!this.held)
     await this.#silence(call, this.held || this.#mutedBefore)
   }

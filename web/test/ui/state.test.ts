@@ -290,6 +290,30 @@ staged("a call on hold neither speaks nor is heard, and comes back as it was", a
   assert.equal(calls.held, false)
 })
 
+staged("by voice notes the button decides who is heard, not mute and not hold", async ({ fake, session: { calls }, sounds }) => {
+  const speaks = (): string[] => fake.asked.filter((call) => call.startsWith("speak"))
+  const notes = { on: true, speaking: false, spokenMs: 0, unsent: 0, playing: 0 }
+  await calls.place(fake.idOf("@ana"))
+  fake.call("@ana", { phase: "in_call" })
+  await settled()
+  await calls.speak(true)
+  assert.deepEqual(speaks(), [], "while talking works there is no button")
+  fake.call("@ana", { notes })
+  await settled()
+  await calls.toggleMute()
+  assert.equal(fake.asked.includes("mute(true)"), false)
+  await calls.speak(true)
+  await calls.toggleHold()
+  assert.deepEqual(speaks(), ["speak(true)", "speak(false)"])
+  await calls.speak(true)
+  assert.equal(speaks().length, 2, "on hold nobody speaks")
+  await calls.toggleHold()
+  assert.equal(sounds[0]!.muted, true, "the microphone waits for the button")
+  fake.call("@ana", { notes: { ...notes, on: false } })
+  await settled()
+  assert.equal(calls.mayMute, true)
+})
+
 staged("sound is prepared while a call rings, and let go when it is taken elsewhere", async (stage) => {
   stage.fake.call("@tomas", {})
   await settled()
