@@ -62,7 +62,12 @@ SCRIPTS: dict[str, Sequence[Second | int | str]] = {
     "delayed-and-lossy": [*[CLEAN] * 10, *[(Heard(6, 600), Heard(0, 300))] * 20],
     "delayed-but-whole": [*[CLEAN] * 10, *[(Heard(0, 600), Heard(1, 600))] * 20],
     "recovers": [*[CLEAN] * 5, *lossy(8, 60, 200, 12), *[CLEAN] * 20],
-    "recovers-slowly": [*[SILENT] * 8, *[(Heard(1, 560), Heard(0, 420))] * 10, *[CLEAN] * 10],
+    "recovers-slowly": [*[SILENT] * 8, *[(Heard(0, 600), Heard(3, 600))] * 10, *[(Heard(0, 600), Heard(2, 600))] * 6],
+    "one-packet-a-second": [
+        *[SILENT] * 8,
+        *[(Heard(13, 90), Heard(0, 90))] * 8,
+        *[(Heard(12, 90), Heard(12, 90))] * 6,
+    ],
     "short-blackout": [*[CLEAN] * 10, *[SILENT] * 5, *[CLEAN] * 10],
     "blackout": [*[CLEAN] * 10, *[SILENT] * 14, "said", *[SILENT] * 10, *[CLEAN] * 8],
     "one-way": [*[CLEAN] * 5, *[UNHEARD] * 22, *[CLEAN] * 8],

@@ -23,6 +23,7 @@ BECOMES = {
     "delayed-but-whole": [TALK],
     "recovers": [TALK, NOTE, TALK],
     "recovers-slowly": [TALK, NOTE, TALK],
+    "one-packet-a-second": [TALK, NOTE, TALK],
     "short-blackout": [TALK],
     "blackout": [TALK, NOTE, TALK],
     "one-way": [TALK, NOTE, TALK],
@@ -70,7 +71,7 @@ def test_no_mode_is_shorter_than_it_takes_to_judge_it() -> None:
         notes, now, since = Notes(), 0, 0
         for _ in range(400):
             now += 1_000
-            here = Heard(dice.choice([0, 0, 0, 2, 15, 90]), 100)
+            here = Heard(dice.choice([0, 0, 0, 12, 15, 90]), 100)
             was = notes.mode
             if notes.second(here, here if dice.random() < 0.9 else None, now):
                 least = rule.BAD_SECONDS if was is TALK else rule.GOOD_SECONDS

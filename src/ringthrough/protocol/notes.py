@@ -16,9 +16,10 @@ BAD_PERCENT_DELAYED = 5
 """Or so much, although playout already waits `DELAY_MS_BAD`."""
 DELAY_MS_BAD = 500
 
-GOOD_PERCENT = 2
-"""A second is good when no more than this is lost or late, and playout waits no longer than `DELAY_MS_GOOD`."""
-DELAY_MS_GOOD = 400
+GOOD_PERCENT = 12
+"""A second is good when no more than this is lost or late: one packet of the lean profile."""
+GOOD_PERCENT_DELAYED = 2
+"""Or no more than this, that is none, while playout waits `DELAY_MS_BAD`."""
 
 WINDOW_SECONDS = 8
 BAD_SECONDS = 6
@@ -62,7 +63,8 @@ class Heard:
     @property
     def is_good(self) -> bool:
         """Anybody can talk like this."""
-        return self.percent <= GOOD_PERCENT and self.target_ms <= DELAY_MS_GOOD
+        most = GOOD_PERCENT if self.target_ms < DELAY_MS_BAD else GOOD_PERCENT_DELAYED
+        return self.percent <= most
 
 
 class Notes:

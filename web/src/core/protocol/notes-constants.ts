@@ -5,9 +5,10 @@ export const BAD_PERCENT = 15
 /** Or so much, although playout already waits `DELAY_MS_BAD`. */
 export const BAD_PERCENT_DELAYED = 5
 export const DELAY_MS_BAD = 500
-/** A second is good when no more than this is lost or late, and playout waits no longer than `DELAY_MS_GOOD`. */
-export const GOOD_PERCENT = 2
-export const DELAY_MS_GOOD = 400
+/** A second is good when no more than this is lost or late: one packet of the lean profile. */
+export const GOOD_PERCENT = 12
+/** Or no more than this, that is none, while playout waits `DELAY_MS_BAD`. */
+export const GOOD_PERCENT_DELAYED = 2
 export const WINDOW_SECONDS = 8
 /** So many bad seconds of the window, and speech is given up. */
 export const BAD_SECONDS = 6

@@ -18,7 +18,8 @@ export interface Heard {
 const isBad = ({ percent, targetMs }: Heard): boolean =>
   percent >= (targetMs < given.DELAY_MS_BAD ? given.BAD_PERCENT : given.BAD_PERCENT_DELAYED)
 
-const isGood = ({ percent, targetMs }: Heard): boolean => percent <= given.GOOD_PERCENT && targetMs <= given.DELAY_MS_GOOD
+const isGood = ({ percent, targetMs }: Heard): boolean =>
+  percent <= (targetMs < given.DELAY_MS_BAD ? given.GOOD_PERCENT : given.GOOD_PERCENT_DELAYED)
 
 /** One device's view of one call. Fed once a second from the first authentic frame on. */
 export class Notes {
