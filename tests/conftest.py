@@ -8,9 +8,6 @@ import pytest
 
 SHORTFALLS = {
     "tests/lab/test_smoke.py::": "the middlebox's delay was off by 6 ms (p99); 1 ms is allowed",
-    "tests/web/test_engine_lanes.py::test_a_call_loses_its_message_connection_and_no_frame": (
-        "two refused openings are taken for a limit for good; then the pause before reconnecting decides, up to 15 s"
-    ),
     "tests/web/test_page_calls.py::test_speech_is_heard_as_it_was_said[page to page, as shipped]": (
         "ESTOI 0.82, PESQ 3.27: the delay jumped by 120 ms; cause unknown"
     ),

@@ -480,3 +480,28 @@ async def test_back_off_grows_and_starts_afresh_after_a_steady_connection(
     enough.clear()
     await soon(enough.wait())
     assert max(pauses) <= 0.0015
+
+
+async def test_back_off_is_short_while_a_call_uses_the_connection(
+    world: World, connect: Connect, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(connection_module, "BACK_OFF_S", (WAIT_S * 10,))
+    monkeypatch.setattr(connection_module, "BACK_OFF_S_IN_CALL", 0.01)
+    opened = asyncio.Queue[None]()
+
+    class Call:
+        def main_opened(self) -> None:
+            opened.put_nowait(None)
+
+        def main_lost(self) -> None: ...
+
+        def main_received(self, frame: frames.Joined | frames.Carried | frames.Acked) -> None: ...
+
+    connection = connect(world.url)
+    await soon(connection.connected.wait())
+    subscription = await inbox(connection, 1)
+    await connection.subscribe(subscription)
+    connection.attach(subscription.stream, Call())
+    await soon(opened.get())
+    connection.end()
+    await soon(opened.get())

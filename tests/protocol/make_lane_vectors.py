@@ -106,7 +106,7 @@ def replay_plan(events: list[Event]) -> list[Event]:
     """Do what `events` say to the plan of a call that began at 0; return them with the answers filled in.
 
     ["dialled", now], ["dial_ended"], ["opened", lane, now], ["received", lane, size], ["closed", lane, now, reset],
-    ["refused"],
+    ["refused", now],
     ["step", wanted, stalled, silent, stuck, now, dial, leave, freeze_bytes, lanes_max].
     """
     plan = LanePlan(0.0)
@@ -123,8 +123,8 @@ def replay_plan(events: list[Event]) -> list[Event]:
                 plan.received(lane, size)
             case ["closed", lane, now, reset]:
                 plan.closed(lane, now, reset=reset)
-            case ["refused"]:
-                plan.refused()
+            case ["refused", now]:
+                plan.refused(now)
             case ["step", wanted, stalled, silent, stuck, now, *_]:
                 steps = plan.step(wanted, stalled, now, silent=silent, stuck=stuck)
                 answer = [steps.dial, list(steps.leave), plan.freeze_bytes, plan.lanes_max]
@@ -309,7 +309,7 @@ def wild_plan(seed: int) -> Iterator[Event]:
         elif what == "dialled":
             yield from ([what, now], ["dial_ended"])
         elif what == "refused":
-            yield [what]
+            yield [what, now]
         else:
             stalled = sorted(chance.sample(range(8), chance.choice([0, 0, 1, 2])))
             for _ in range(chance.choice([1, 1, 12])):
@@ -329,17 +329,19 @@ class Network:
         self.lanes: dict[LaneId, int] = {}
         self.next = 0
 
-    def run(self, seconds: float, silent: range = range(0)) -> list[Event]:
+    def run(self, seconds: float, silent: range = range(0), limit_ends_s: float = float("inf")) -> list[Event]:
         """Frames of 200 bytes on every lane each 100 ms; `silent` are the seconds in which nothing passes at all."""
         self._do("opened", self._fresh(), 0.0)
         due: list[float] = []
         for now in (number * 100.0 for number in range(int(seconds * 10))):
             is_silent = int(now // 1000) in silent
+            if now >= limit_ends_s * 1000:
+                self.lanes_max = None
             while due and due[0] <= now and not is_silent:
                 due.pop(0)
                 is_forbidden = self.lanes_max is not None and len(self.lanes) >= self.lanes_max
                 if is_forbidden and self.next % 2:
-                    self._do("refused")
+                    self._do("refused", now)
                     self._do("dial_ended")
                     continue
                 self._do("dial_ended")
@@ -411,7 +413,12 @@ def plans() -> Iterator[tuple[str, str, list[Event]]]:
     yield "plan-clean", "a spare lane is opened", Network().run(10)
     yield "plan-heavy", "six lanes are wanted", Network(wanted=6).run(15)
     yield "plan-freeze", "a connection freezes after 16 KB", Network(freeze_bytes=16_000).run(30)
-    yield "plan-count", "more than two connections are reset", Network(lanes_max=2, wanted=4).run(15)
+    yield "plan-count", "more than two connections are reset", Network(lanes_max=2, wanted=4).run(50)
+    yield (
+        "plan-no-limit",
+        "what looked like a limit is gone",
+        Network(lanes_max=2, wanted=4).run(30, limit_ends_s=15),
+    )
     yield "plan-silent", "nothing passes for five seconds", Network().run(15, range(4, 9))
     for seed in range(2):
         yield f"plan-wild-{seed}", "no order at all", list(wild_plan(seed))

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 from ringthrough.protocol.lane_plan import HANDSHAKE_BYTES, LANES_OPEN_MAX, LanePlan, Steps
 from ringthrough.protocol.lanes import LaneId
 
@@ -85,21 +87,84 @@ def test_lanes_that_die_after_any_number_of_bytes_show_nothing() -> None:
     assert plan.freeze_bytes is None
 
 
+def counted(plan: LanePlan, *times_ms: float) -> None:
+    """At each of these times one more connection opens and is reset at once."""
+    for now_ms in times_ms:
+        plan.opened(LaneId(99), now_ms)
+        plan.closed(LaneId(99), now_ms + 500, reset=True)
+
+
+def dials(plan: LanePlan, wanted: int, from_ms: int, to_ms: int) -> list[int]:
+    """When openings begin that are all refused 100 ms later."""
+    found = []
+    for now_ms in range(from_ms, to_ms, 100):
+        if plan.step(wanted, [], now_ms, silent=False, stuck=False).dial:
+            found.append(now_ms)
+            plan.dialled(now_ms)
+            plan.refused(now_ms + 100)
+            plan.dial_ended()
+    return found
+
+
 def test_connections_that_are_reset_early_are_counted_by_somebody() -> None:
     plan = plan_with(3)
-    for now_ms in (4_000.0, 8_000.0):
-        plan.opened(LaneId(9), now_ms)
-        plan.closed(LaneId(9), now_ms + 500, reset=True)
+    counted(plan, 4_000, 8_000)
     assert plan.lanes_max == 3
-    assert not plan.step(6, [], 20_000, silent=False, stuck=False).dial
+    assert not plan.step(6, [], 18_400, silent=False, stuck=False).dial
+
+
+def test_where_connections_are_counted_one_more_is_tried_ever_more_rarely() -> None:
+    plan = plan_with(3)
+    counted(plan, 4_000, 8_000)
+    found = dials(plan, 6, 8_500, 600_000)
+    gaps = [after - before for before, after in pairwise([8_500, *found])]
+    assert gaps[:4] == [10_000, 20_100, 40_100, 80_100]
+    assert set(gaps[4:]) == {120_100}
+    assert plan.lanes_max == 3
+
+
+def test_a_limit_that_is_gone_is_forgotten() -> None:
+    plan = plan_with(3)
+    counted(plan, 4_000, 8_000)
+    assert plan.step(6, [], 18_500, silent=False, stuck=False).dial
+    plan.dialled(18_500)
+    plan.dial_ended()
+    plan.opened(LaneId(3), 18_600)
+    assert not plan.step(6, [], 21_500, silent=False, stuck=False).dial, "it may be reset yet"
+    assert plan.step(6, [], 21_600, silent=False, stuck=False).dial
+    assert plan.lanes_max is None
+
+
+def test_refusals_after_a_lane_died_are_an_outage() -> None:
+    plan = plan_with(2)
+    plan.closed(LaneId(0), 10_000, reset=False)
+    assert dials(plan, 2, 10_000, 19_900) == [10_000, 12_000, 14_000, 16_000, 18_000]
+    assert plan.lanes_max is None
+
+
+def test_refusals_while_a_lane_is_stalled_are_an_outage() -> None:
+    for stalled, silent in (([LaneId(1)], False), ([], True)):
+        plan = plan_with(2)
+        for now_ms in (10_000, 11_000, 12_000):
+            plan.step(2, stalled, now_ms, silent=silent, stuck=False)
+            plan.refused(now_ms)
+        assert plan.lanes_max is None
+
+
+def test_an_outage_leaves_no_call_with_one_lane_for_good() -> None:
+    plan = plan_with(2)
+    plan.closed(LaneId(0), 10_000, reset=False)
+    dials(plan, 2, 10_000, 60_000)
+    assert plan.lanes_max == 1
+    assert any(plan.step(2, [], now_ms, silent=False, stuck=False).dial for now_ms in range(60_000, 120_000, 100))
 
 
 def test_one_refused_opening_proves_nothing() -> None:
     plan = plan_with(2)
-    plan.refused()
+    plan.refused(0)
     plan.opened(LaneId(9), 0)
     plan.closed(LaneId(9), 60_000, reset=True)
-    plan.refused()
+    plan.refused(80_000)
     assert plan.lanes_max is None
 
 

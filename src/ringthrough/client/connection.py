@@ -31,6 +31,8 @@ HEARTBEAT_S = 8.0
 """Below the 10 s after which some content networks cut an idle stream."""
 REQUEST_TIMEOUT_S = 30.0
 BACK_OFF_S = (0.2, 0.5, 1.0, 2.0, 5.0, 10.0)
+BACK_OFF_S_IN_CALL = 1.0
+"""The longest of these while a call uses the connection: it would miss a lane, and the end of the call its word."""
 STEADY_S = 10.0
 """A connection that lasted this long starts the back-off afresh."""
 WELCOME_TIMEOUT_S = 15.0
@@ -270,6 +272,8 @@ class Connection:
                 self._drop()
             failures = 0 if loop.time() - started_s > STEADY_S else failures + 1
             pause_s = BACK_OFF_S[min(failures, len(BACK_OFF_S)) - 1] if failures else BACK_OFF_S[0]
+            if self._call is not None:
+                pause_s = min(pause_s, BACK_OFF_S_IN_CALL)
             await asyncio.sleep(pause_s * (0.5 + secrets.randbelow(1000) / 1000))
 
     async def _connect_once(self) -> None:

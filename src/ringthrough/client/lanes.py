@@ -180,7 +180,7 @@ class Lanes:
             log.info("a lane ended: %s", type(e).__name__)
             was_reset = isinstance(e, aiohttp.ClientConnectorError | ConnectionResetError)
             if lane is None and was_reset:
-                self.plan.refused()
+                self.plan.refused(self._now_ms())
         finally:
             if not dialled:
                 self.plan.dial_ended()

@@ -35,6 +35,10 @@ WEAR_SHARE = 0.5
 EARLY_END_MS = 3_000
 EARLY_ENDS_MAX = 2
 """After so many lanes that were reset this soon while others lived, the network counts connections."""
+COUNTED_MS_MIN, COUNTED_MS_MAX = 10_000, 120_000
+"""One connection more than are let live is tried after so long, twice as long after each that is reset."""
+OUTAGE_MS = 10_000
+"""For so long after a lane died by itself, a reset connection tells of the same trouble and not of a limit."""
 
 
 @dataclass(slots=True)
@@ -61,12 +65,17 @@ class LanePlan:
     freeze_bytes: int | None = None
     """After how many bytes this network freezes a connection; None where it has not."""
     lanes_max: int | None = None
-    """How many connections this network lets live; None where it has not said."""
+    """How many connections this network seems to let live; None where it has not said."""
     dials: int = 0
     _lanes: dict[LaneId, _Known] = field(default_factory=dict)
     _dialing: int = 0
     _dialled_ms: float = float("-inf")
     _early_ends: int = 0
+    _trouble_ms: float = float("-inf")
+    """When a lane last was stalled or died by itself."""
+    _counted_ms: float = 0.0
+    """How long none is tried beyond `lanes_max`, and until when."""
+    _counted_until_ms: float = float("-inf")
     _died_bytes: int | None = None
 
     def dialled(self, now_ms: float) -> None:
@@ -92,24 +101,45 @@ class LanePlan:
     def closed(self, lane: LaneId, now_ms: float, *, reset: bool) -> None:
         """A lane less; `reset` by the network, and not closed by one of the two ends."""
         known = self._lanes.pop(lane, None)
-        if known is not None:
-            self._note_end(reset and now_ms - known.opened_ms < EARLY_END_MS)
+        if known is None:
+            return
+        early = reset and now_ms - known.opened_ms < EARLY_END_MS
+        if not early and not self._is_worn(known):
+            self._trouble_ms = now_ms
+        self._note_end(early, now_ms)
 
-    def refused(self) -> None:
+    def refused(self, now_ms: float) -> None:
         """An opening was reset by the network."""
-        self._note_end(True)
+        self._note_end(True, now_ms)
 
-    def _note_end(self, early: bool) -> None:
-        self._early_ends = self._early_ends + 1 if early and self._lanes else 0
-        if self._early_ends >= EARLY_ENDS_MAX:
+    def _note_end(self, early: bool, now_ms: float) -> None:
+        tells = early and bool(self._lanes) and now_ms - self._trouble_ms >= OUTAGE_MS
+        self._early_ends = self._early_ends + 1 if tells else 0
+        is_known = self.lanes_max is not None and len(self._lanes) >= self.lanes_max
+        if self._early_ends >= (1 if is_known else EARLY_ENDS_MAX):
             self.lanes_max = len(self._lanes)
+            self._counted_ms = min(max(2 * self._counted_ms, COUNTED_MS_MIN), COUNTED_MS_MAX)
+            self._counted_until_ms = now_ms + self._counted_ms
+
+    def _limit(self, wanted: int, now_ms: float) -> int:
+        """How many of the lanes wanted may be had. One more than were let live now and then: what looked like a limit
+        may have been an outage, or be gone."""
+        if self.lanes_max is None:
+            return wanted
+        lived = sum(now_ms - known.opened_ms >= EARLY_END_MS for known in self._lanes.values())
+        if lived > self.lanes_max:
+            self.lanes_max, self._counted_ms = None, 0.0
+            return wanted
+        return min(wanted, self.lanes_max + (now_ms >= self._counted_until_ms))
 
     def step(self, wanted: int, stalled: Collection[LaneId], now_ms: float, *, silent: bool, stuck: bool) -> Steps:
         """`wanted` lanes that work; `stalled` ones answer nothing; `silent`: none does; `stuck`: none is free."""
         dead = self._note_stalled(stalled, now_ms)
-        fit = [lane for lane in self._lanes if lane not in stalled and not self._is_worn(lane)]
+        if silent or stalled:
+            self._trouble_ms = now_ms
+        fit = [lane for lane, known in self._lanes.items() if lane not in stalled and not self._is_worn(known)]
         # What ails all lanes at once is the network; a new connection is the way out of it, if there is one.
-        wanted = max(1, min(wanted, self.lanes_max or wanted))
+        wanted = max(1, self._limit(wanted, now_ms))
         short = wanted - self._dialing - (0 if silent else len(fit))
         hurry = silent or bool(stalled) or self.freeze_bytes is not None
         gap_ms = DIAL_GAP_MS_HURRY if hurry else DIAL_GAP_MS
@@ -119,7 +149,7 @@ class LanePlan:
         dial = short > 0 and due and room and self._dialing < DIALS_AT_ONCE
         leave = list(dead)
         if len(fit) >= wanted:
-            leave += [lane for lane in self._lanes if self._is_worn(lane) and lane not in dead]
+            leave += [lane for lane, known in self._lanes.items() if self._is_worn(known) and lane not in dead]
         return Steps(dial, tuple(leave))
 
     def _note_stalled(self, stalled: Collection[LaneId], now_ms: float) -> list[LaneId]:
@@ -142,5 +172,5 @@ class LanePlan:
         if before is not None and abs(size - before) <= FREEZE_SPREAD * max(size, before):
             self.freeze_bytes = min(size, before, self.freeze_bytes or size)
 
-    def _is_worn(self, lane: LaneId) -> bool:
-        return self.freeze_bytes is not None and self._lanes[lane].bytes_received > self.freeze_bytes * WEAR_SHARE
+    def _is_worn(self, known: _Known) -> bool:
+        return self.freeze_bytes is not None and known.bytes_received > self.freeze_bytes * WEAR_SHARE

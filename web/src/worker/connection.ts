@@ -17,6 +17,8 @@ const CONNECT_TIMEOUT_MS = 15_000
 export const CONNECT_TIMEOUT_MS_IN_CALL = 5_000
 const REQUEST_TIMEOUT_MS = 30_000
 const BACK_OFF_MS = [200, 500, 1_000, 2_000, 5_000, 10_000] as const
+/** The longest of these while a call uses the connection: it would miss a lane, and the end of the call its word. */
+const BACK_OFF_MS_IN_CALL = 1_000
 /** A signal is dropped rather than queued when more than this waits in front of it. */
 const UNSENT_BYTES_MAX = 2_048
 /** What a server may send before we have dealt with it; beyond that the connection is cut and resumed later. */
@@ -215,8 +217,9 @@ export class Connection {
         this.drop()
       }
       if (performance.now() - began > 20_000) failures = 0
-      const longest = BACK_OFF_MS[Math.min(failures, BACK_OFF_MS.length - 1)] ?? 10_000
-      await this.nudged.next(signal, longest * (0.5 + Math.random()))
+      const pauseMs = BACK_OFF_MS[Math.min(failures, BACK_OFF_MS.length - 1)] ?? 10_000
+      const longestMs = this.call === undefined ? Infinity : BACK_OFF_MS_IN_CALL
+      await this.nudged.next(signal, Math.min(pauseMs, longestMs) * (0.5 + Math.random()))
       while (this.backlogBytes > BACKLOG_BYTES_MAX / 2) await this.drained.next(signal)
     }
   }

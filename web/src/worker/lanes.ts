@@ -130,7 +130,7 @@ export class Lanes implements MessageLane {
       ended: (isReset) => {
         if (lane !== undefined) return this.died(lane, isReset)
         this.dialling.delete(socket)
-        if (isReset) this.plan.refused()
+        if (isReset) this.plan.refused(performance.now())
         this.plan.dialEnded()
       },
     })

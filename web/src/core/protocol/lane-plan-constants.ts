@@ -25,3 +25,8 @@ export const WEAR_SHARE = 0.5
 export const EARLY_END_MS = 3000
 /** After so many lanes that were reset this soon while others lived, the network counts connections. */
 export const EARLY_ENDS_MAX = 2
+/** One connection more than are let live is tried after so long, twice as long after each that is reset. */
+export const COUNTED_MS_MIN = 10_000
+export const COUNTED_MS_MAX = 120_000
+/** For so long after a lane died by itself, a reset connection tells of the same trouble and not of a limit. */
+export const OUTAGE_MS = 10_000

@@ -29,13 +29,18 @@ export interface Steps {
 export class LanePlan {
   /** After how many bytes this network freezes a connection; null where it has not. */
   freezeBytes: number | null = null
-  /** How many connections this network lets live; null where it has not said. */
+  /** How many connections this network seems to let live; null where it has not said. */
   lanesMax: number | null = null
   dials = 0
   private readonly lanes = new Map<LaneId, Known>()
   private dialing = 0
   private dialledMs = -Infinity
   private earlyEnds = 0
+  /** When a lane last was stalled or died by itself. */
+  private troubleMs = -Infinity
+  /** How long none is tried beyond `lanesMax`, and until when. */
+  private countedMs = 0
+  private countedUntilMs = -Infinity
   private diedBytes: number | null = null
 
   constructor(readonly startedMs: number) {}
@@ -66,26 +71,51 @@ export class LanePlan {
   /** A lane less; `reset` by the network, and not closed by one of the two ends. */
   closed(lane: LaneId, nowMs: number, reset: boolean): void {
     const known = this.lanes.get(lane)
+    if (known === undefined) return
     this.lanes.delete(lane)
-    if (known !== undefined) this.noteEnd(reset && nowMs - known.openedMs < given.EARLY_END_MS)
+    const isEarly = reset && nowMs - known.openedMs < given.EARLY_END_MS
+    if (!isEarly && !this.isWorn(known)) this.troubleMs = nowMs
+    this.noteEnd(isEarly, nowMs)
   }
 
   /** An opening was reset by the network. */
-  refused(): void {
-    this.noteEnd(true)
+  refused(nowMs: number): void {
+    this.noteEnd(true, nowMs)
   }
 
-  private noteEnd(isEarly: boolean): void {
-    this.earlyEnds = isEarly && this.lanes.size > 0 ? this.earlyEnds + 1 : 0
-    if (this.earlyEnds >= given.EARLY_ENDS_MAX) this.lanesMax = this.lanes.size
+  private noteEnd(isEarly: boolean, nowMs: number): void {
+    const tells = isEarly && this.lanes.size > 0 && nowMs - this.troubleMs >= given.OUTAGE_MS
+    this.earlyEnds = tells ? this.earlyEnds + 1 : 0
+    const isKnown = this.lanesMax !== null && this.lanes.size >= this.lanesMax
+    if (this.earlyEnds >= (isKnown ? 1 : given.EARLY_ENDS_MAX)) {
+      this.lanesMax = this.lanes.size
+      this.countedMs = Math.min(Math.max(2 * this.countedMs, given.COUNTED_MS_MIN), given.COUNTED_MS_MAX)
+      this.countedUntilMs = nowMs + this.countedMs
+    }
+  }
+
+  /**
+   * How many of the lanes wanted may be had. One more than were let live now and then: what looked like a limit may
+   * have been an outage, or be gone.
+   */
+  private limit(wanted: number, nowMs: number): number {
+    if (this.lanesMax === null) return wanted
+    const lived = [...this.lanes.values()].filter((known) => nowMs - known.openedMs >= given.EARLY_END_MS).length
+    if (lived > this.lanesMax) {
+      this.lanesMax = null
+      this.countedMs = 0
+      return wanted
+    }
+    return Math.min(wanted, this.lanesMax + (nowMs >= this.countedUntilMs ? 1 : 0))
   }
 
   /** `wanted` lanes that work; `stalled` ones answer nothing. */
   step(wanted: number, stalled: readonly LaneId[], nowMs: number, { silent, stuck }: Trouble): Steps {
     const dead = this.noteStalled(stalled, nowMs)
+    if (silent || stalled.length > 0) this.troubleMs = nowMs
     const fit = [...this.lanes].filter(([lane, known]) => !stalled.includes(lane) && !this.isWorn(known)).map(([lane]) => lane)
     // What ails all lanes at once is the network; a new connection is the way out of it, if there is one.
-    const count = Math.max(1, Math.min(wanted, this.lanesMax || wanted))
+    const count = Math.max(1, this.limit(wanted, nowMs))
     const short = count - this.dialing - (silent ? 0 : fit.length)
     const hurry = silent || stalled.length > 0 || this.freezeBytes !== null
     const gapMs = hurry ? given.DIAL_GAP_MS_HURRY : given.DIAL_GAP_MS

@@ -24,7 +24,7 @@ type HopEvent =
 type PlanEvent =
   | ["dialled", number]
   | ["dial_ended"]
-  | ["refused"]
+  | ["refused", number]
   | ["opened", LaneId, number]
   | ["received", LaneId, number]
   | ["closed", LaneId, number, boolean]
@@ -114,7 +114,7 @@ for (const name of names.filter((one) => one.startsWith("plan-"))) {
         case "dial_ended":
           return plan.dialEnded()
         case "refused":
-          return plan.refused()
+          return plan.refused(event[1])
         case "opened":
           return plan.opened(event[1], event[2])
         case "received":
