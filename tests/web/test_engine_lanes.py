@@ -91,7 +91,8 @@ async def test_a_call_loses_its_message_connection_and_no_frame(
     await more_arrived(watched, 30)
     assert other.stats.received >= received + 30
     proxy.is_closed = False
-    await way(watched, lambda view: view["way"]["lanes"] == 2)
+    # Three where a spare was opened just before the message connection came back.
+    await way(watched, lambda view: view["way"]["lanes"] >= 2)
     await more_arrived(watched, 10)
     numbers = await arrived(watched)
     assert without_gap(numbers)
