@@ -31,7 +31,7 @@ pytestmark = [pytest.mark.slow, pytest.mark.alone]
 PESQ_MIN = 3.4
 ESTOI_MIN = 0.93
 ATTEMPTS = 3
-"""Calls to make until one is heard well, or none of the machine's stalls is to blame."""
+"""Calls to make until one is heard well: a shared machine takes the time of a call that it owes to none."""
 CONCEALED_FOR_A_STALL_MAX = 5
 LEAD_S = 4.0
 """Silence at the beginning of each microphone: the call is answered meanwhile."""
@@ -195,17 +195,13 @@ async def test_speech_is_heard_as_it_was_said(
     for attempt in range(ATTEMPTS):
         outcome = await CALLS[kind](pages, tmp_path / str(attempt) / "server", voices)
         scores = outcome.scores()
-        good = all(result.pesq >= PESQ_MIN and result.estoi >= ESTOI_MIN for result in scores.values())
-        if good or outcome.stalls == 0:
-            break
-    for name, result in scores.items():
-        figures = {"pesq": round(result.pesq, 3), "estoi": round(result.estoi, 3)}
-        print(kind, name, figures, outcome.concealed, f"stalls {outcome.stalls}")
-        record_property(name, figures)
-        if outcome.stalls:
-            # The machine never gave the call its time: what was heard is speech all the same.
+        for name, result in scores.items():
+            figures = {"pesq": round(result.pesq, 3), "estoi": round(result.estoi, 3)}
+            print(kind, name, figures, outcome.concealed, f"stalls {outcome.stalls}")
+            record_property(f"{name} {attempt}", figures)
+            # However busy the machine is, it is speech.
             assert result.estoi_segments >= 0.7, result
-        else:
-            assert result.pesq >= PESQ_MIN, result
-            assert result.estoi >= ESTOI_MIN, result
-    assert max(outcome.concealed.values()) <= CONCEALED_FOR_A_STALL_MAX * outcome.stalls, outcome
+        good = all(result.pesq >= PESQ_MIN and result.estoi >= ESTOI_MIN for result in scores.values())
+        if good and max(outcome.concealed.values()) <= CONCEALED_FOR_A_STALL_MAX * outcome.stalls:
+            return
+    pytest.fail(f"none of {ATTEMPTS} calls was heard as it was said; the last: {scores}, {outcome.concealed}")
