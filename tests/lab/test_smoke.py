@@ -23,7 +23,7 @@ def test_the_middlebox_is_true_and_ours_is_intelligible_in_a_few_cells(
         if status == 0:
             break
     wrong = [line for line in said.splitlines() if line.startswith("FAIL")]
-    if wrong and all("delay, error" in line for line in wrong):
+    if wrong and all(", error p" in line for line in wrong):
         pytest.skip(f"this machine keeps no time to the millisecond, and a lab needs that: {wrong}")
     assert status == 0, said
     assert "the middlebox does as it is told" in said
