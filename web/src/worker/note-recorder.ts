@@ -1,6 +1,7 @@
 // Cuts what is said while a button is held into voice notes (docs/spec/media.md section 9.2). Pure.
-import { NOTE_SLOTS_MAX, NOTE_SLOTS_MIN, PACKET_SLOTS_MAX } from "../core/audio/profiles.js"
+import { NOTE_SLOTS_MAX, NOTE_SLOTS_MIN, PACKET_BYTES_MAX, PACKET_SLOTS_MAX } from "../core/audio/profiles.js"
 import { packetSlots } from "../core/audio/toc.js"
+import { NOTE_BYTES_MAX } from "../core/e2ee/content/limits.js"
 
 /** What was spoken before the release may still be in the codec and on its way for so long. */
 const TAIL_SLOTS = 12
@@ -18,6 +19,7 @@ const TWO_ALIKE = 1
 export class NoteRecorder {
   private packets: Uint8Array[] = []
   private slots = 0
+  private bytes = 0
   private tail = 0
   private isHeld = false
   /** Slots since the button was pressed. */
@@ -50,7 +52,9 @@ export class NoteRecorder {
     this.slots += slots
     if (this.isHeld) this.heldSlots += slots
     else this.tail = Math.max(0, this.tail - slots)
-    const isFull = this.slots > NOTE_SLOTS_MAX - PACKET_SLOTS_MAX
+    this.bytes += packet.length
+    // When talking works again before the button is released, packets may be short and rich.
+    const isFull = this.slots > NOTE_SLOTS_MAX - PACKET_SLOTS_MAX || this.bytes > NOTE_BYTES_MAX - PACKET_BYTES_MAX
     const isSaid = !this.isHeld && this.tail === 0 && this.slots >= NOTE_SLOTS_MIN
     return isFull || isSaid ? this.end() : null
   }
@@ -67,7 +71,7 @@ export class NoteRecorder {
   private end(): readonly Uint8Array[] {
     const { packets } = this
     this.packets = []
-    this.slots = 0
+    this.slots = this.bytes = 0
     return packets
   }
 }

@@ -38,7 +38,7 @@ class Side {
 }
 
 const settled = async (): Promise<void> => {
-  for (let turn = 0; turn < 20; turn++) await Promise.resolve()
+  for (let turn = 0; turn < 100; turn++) await Promise.resolve()
 }
 
 async function inNotes(work: (side: Side) => Promise<void>): Promise<void> {
@@ -100,6 +100,20 @@ test("who goes on is cut every three seconds and loses nothing", () =>
     assert.deepEqual(side.said.map(({ number }) => number), [0, 1, 2])
     side.said.forEach(({ packets }) => assert.ok(noteSlots(packets) >= 50))
     assert.deepEqual(side.said.flatMap(({ packets }) => packets).slice(0, 60), said)
+  }))
+
+test("whatever the packets are, a note of them can be sent", () =>
+  inNotes(async (side) => {
+    const rich = new Uint8Array(128).fill(0x48)
+    side.notes.speak(true)
+    for (let at = 0; at < 400; at++) side.notes.captured(rich)
+    side.notes.stop()
+    await settled()
+    assert.equal(side.said.flatMap(({ packets }) => packets).filter((packet) => packet === rich).length, 400)
+    for (const { number, packets } of side.said) {
+      assert.ok(noteSlots(packets) >= 50)
+      mimi.encodeNote({ callId: new Uint8Array(16), number, packets })
+    }
   }))
 
 test("a short word is filled up to a second", () =>
