@@ -26,6 +26,8 @@ PATIENCE_S = 15.0
 
 _INDEX = '<!doctype html><meta charset="utf-8"><title>engine</title><script type="module" src="page.js"></script>'
 _PAGE = """
+import * as peer from "./peer/direct-peer.js"
+window.peer = peer
 const worker = new Worker("assets/main.js", { type: "module" })
 const waiting = new Map()
 let lastId = 0
@@ -60,6 +62,10 @@ window.attach = async ([id, packet]) => {
   const captured = () => ({ kind: "captured", slot: (slot += 3), packet: Uint8Array.from(packet) })
   setInterval(() => capture.port1.postMessage(captured()), 60)
 }
+window.direct = async (id, hides) => {
+  const port = hides ? "hidden" : window.peer.openDirectPeer()
+  await window.call("attachDirect", [id, port], hides ? [] : [port])
+}
 window.open50 = async (conversation) => {
   const began = performance.now()
   const page = await window.call("messages", [conversation, null, 50])
@@ -87,6 +93,8 @@ def build_site(folder: Path) -> None:
         "esm",
     ]
     subprocess.run([*command, "--platform", "browser"], cwd=WEB, check=True, capture_output=True)
+    peer = ["npx", "--no-install", "rolldown", "src/ui/call/direct-peer.ts", "-d", str(folder / "peer")]
+    subprocess.run([*peer, "--format", "esm", "--platform", "browser"], cwd=WEB, check=True, capture_output=True)
     (folder / "index.html").write_text(_INDEX)
     (folder / "page.js").write_text(_PAGE)
 

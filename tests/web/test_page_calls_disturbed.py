@@ -15,7 +15,8 @@ import numpy as np
 import pytest
 
 from lab.browser import site as shipped
-from lab.browser.person import Person, chromium
+from lab.browser.person import Person, chromium, speaking
+from lab.speech import write_wav
 from ringthrough.audio.pcm import SAMPLE_RATE_HZ, SLOT_MS, Pcm, rms
 from ringthrough.client.calls import Call
 from ringthrough.client.client import Client, online
@@ -31,6 +32,9 @@ PACKET_MS = 60
 PATIENCE_S = 20.0
 LOST_SHARE = 0.6
 HIDDEN_S = 20.0
+GAP_MS_MAX = 300
+ATTEMPTS = 3
+"""A busy machine makes gaps of its own, on any way."""
 TONE = (8000 * np.sin(2 * np.pi * 330 * np.arange(SAMPLE_RATE_HZ * 120) / SAMPLE_RATE_HZ)).astype(np.int16)
 """What the SDK says. The browsers' fake microphones beep once a second."""
 THROTTLED_SOON = "--enable-features=IntensiveWakeUpThrottling:grace_period_seconds/2"
@@ -284,3 +288,70 @@ async def test_a_call_goes_on_in_a_hidden_tab(server: Server, bob: Client) -> No
         await ear.hears()
         call.hang_up()
         await page.until("document.body.textContent.includes('The other side hung up.')", PATIENCE_S)
+
+
+CUTTABLE = """{
+  const Real = window.RTCPeerConnection
+  window.RTCPeerConnection = class extends Real {
+    createDataChannel(...given) {
+      // Cannot be handed to the worker, so that the page carries its messages; and loses them once it is told to.
+      return new Proxy(super.createDataChannel(...given), {
+        set: (real, name, value) => { real[name] = value; return true },
+        get: (real, name) => {
+          if (name === "send") return (message) => window.isCut || real.send(message)
+          return typeof real[name] === "function" ? real[name].bind(real) : real[name]
+        },
+      })
+    }
+  }
+}"""
+
+
+def longest_silence_ms(heard: Pcm) -> int:
+    """Of a sound that never pauses."""
+    longest = run = 0
+    for at in range(0, heard.size - 160, 160):
+        run = run + 10 if rms(heard[at : at + 160]) < LOUD_RMS else 0
+        longest = max(longest, run)
+    return longest
+
+
+async def test_a_direct_way_that_falls_silent_is_not_heard(server: Server, tmp_path: Path) -> None:
+    microphone = tmp_path / "tone.wav"
+    write_wav(microphone, TONE)
+    for attempt in range(ATTEMPTS):
+        async with chromium(speaking(microphone)) as browser:
+            alice, bob = [
+                await Person.arrive(browser, server.url, f"{name}{attempt}", raw=True, scripts=[CUTTABLE])
+                for name in ("alice", "bob")
+            ]
+            await alice.write(f"@bob{attempt}", "I will call")
+            await bob.accept(f"@alice{attempt}")
+            await alice.call()
+            await bob.answer()
+            both = (alice, bob)
+            await asyncio.gather(*(person.told("Directly between the two devices.") for person in both))
+            begun_s = [await recorded_s(person) for person in both]
+            before = [await person.state() for person in both]
+            for person in both:
+                await person.page.evaluate("window.isCut = true")
+            lost = "Through the message connection: direct UDP passed, and then fell silent."
+            await asyncio.gather(*(person.told(lost) for person in both))
+            now_s = [await recorded_s(person) for person in both]
+            await asyncio.gather(*(page_hears(person, s) for person, s in zip(both, now_s, strict=True)))
+            after = [await person.state() for person in both]
+            heard = [await person.heard() for person in both]
+            await alice.hang_up()
+        silences = [
+            longest_silence_ms(h.speech()[int(s * SAMPLE_RATE_HZ) :]) for h, s in zip(heard, begun_s, strict=True)
+        ]
+        concealed = [
+            SLOT_MS * (now["report"]["concealedSlots"] - then["report"]["concealedSlots"])
+            for now, then in zip(after, before, strict=True)
+        ]
+        stalls = sum(now["stalls"] - then["stalls"] for now, then in zip(after, before, strict=True))
+        print(f"longest silence {silences} ms, concealed {concealed} ms, {stalls} stalls")
+        if max(silences + concealed) <= GAP_MS_MAX or stalls == 0:
+            break
+    # A decoder conceals a pause by inventing more of the same, so what was invented counts as a gap too.
+    assert max(silences + concealed) <= GAP_MS_MAX

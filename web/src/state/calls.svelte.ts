@@ -15,6 +15,8 @@ export interface CallsOutside {
   readonly preferences: Preferences
   readonly openSound: OpenSound
   readonly prepareSound: PrepareSound
+  /** The page's half of a direct channel; absent where there is no WebRTC. */
+  readonly openDirect?: () => MessagePort
   onFault(fault: Fault): void
 }
 
@@ -196,6 +198,10 @@ export class Calls {
       return
     }
     await this.#outside.engine.attachAudio(call, sound.capture, sound.playout)
+    // With the microphone granted, the browser shows its addresses instead of names that resolve in one network alone.
+    await sound.speaking
+    const { openDirect, preferences } = this.#outside
+    await this.#outside.engine.attachDirect(call, preferences.values.hideAddress ? "hidden" : (openDirect?.() ?? "unable"))
   }
 
   /** Ends the sound of `call`, or any that has no call. */

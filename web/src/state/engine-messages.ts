@@ -36,7 +36,8 @@ const METHODS: Record<EngineMethod, true> = {
   messages: true, sendText: true, editText: true, deleteMessage: true, react: true, sendFile: true, fetchFile: true, fetchNote: true,
   typing: true, markRead: true,
   safetyNumber: true, verify: true, serverKnows: true, checkNetwork: true, stopCheck: true, deleteAccount: true,
-  placeCall: true, answerCall: true, declineCall: true, hangUp: true, mute: true, speak: true, callHistory: true, attachAudio: true,
+  placeCall: true, answerCall: true, declineCall: true, hangUp: true, mute: true, speak: true, callHistory: true,
+  attachAudio: true, attachDirect: true,
 }
 
 /** Every call the engine takes; what is not here is refused. */

@@ -12,6 +12,8 @@ export interface PreferenceValues {
   /** Notifications show who wrote and what. */
   readonly notifyText: boolean
   readonly ringSound: boolean
+  /** Calls never connect to the other side directly, which would show it this device's address. */
+  readonly hideAddress: boolean
   /** Null: the browser's default. */
   readonly inputDeviceId: string | null
   readonly outputDeviceId: string | null
@@ -20,7 +22,7 @@ export interface PreferenceValues {
 export const TEXT_PERCENTS = [100, 115, 130, 150, 175, 200] as const
 
 const DEFAULTS: PreferenceValues = {
-  theme: "system", textPercent: 100, calm: false, notify: false, notifyText: true, ringSound: true,
+  theme: "system", textPercent: 100, calm: false, notify: false, notifyText: true, ringSound: true, hideAddress: false,
   inputDeviceId: null, outputDeviceId: null,
 }
 
@@ -41,13 +43,13 @@ export function readPreferences(kept: string | null): PreferenceValues {
   } catch {
     return DEFAULTS
   }
-  const flag = (name: "calm" | "notify" | "notifyText" | "ringSound"): boolean =>
+  const flag = (name: "calm" | "notify" | "notifyText" | "ringSound" | "hideAddress"): boolean =>
     typeof found[name] === "boolean" ? found[name] : DEFAULTS[name]
   const device = (name: string): string | null => (typeof found[name] === "string" ? found[name] : null)
   return {
     theme: found["theme"] === "light" || found["theme"] === "dark" ? found["theme"] : "system",
     textPercent: TEXT_PERCENTS.find((percent) => percent === found["textPercent"]) ?? 100,
-    calm: flag("calm"), notify: flag("notify"), notifyText: flag("notifyText"), ringSound: flag("ringSound"),
+    calm: flag("calm"), notify: flag("notify"), notifyText: flag("notifyText"), ringSound: flag("ringSound"), hideAddress: flag("hideAddress"),
     inputDeviceId: device("inputDeviceId"), outputDeviceId: device("outputDeviceId"),
   }
 }

@@ -46,6 +46,7 @@ export interface Outside {
   readonly preferences: Preferences
   readonly openSound: OpenSound
   readonly prepareSound: PrepareSound
+  readonly openDirect?: () => MessagePort
   onNotice(notice: Notice): void
 }
 

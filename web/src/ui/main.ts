@@ -6,6 +6,7 @@ import { connectEngine } from "../state/engine-client.js"
 import { Preferences } from "../state/preferences.svelte.js"
 import { Session } from "../state/session.svelte.js"
 import App from "./App.svelte"
+import { openDirectPeer } from "./call/direct-peer.js"
 import { openSound, prepareSound } from "./call/sound.js"
 import { notify } from "./platform/notices.js"
 import { browserPlace } from "./platform/place.js"
@@ -23,6 +24,7 @@ const session = new Session({
   preferences,
   openSound,
   prepareSound,
+  ...("RTCPeerConnection" in globalThis ? { openDirect: openDirectPeer } : {}),
   onNotice({ conversation, title, text: words }) {
     if (!preferences.values.notify) return
     const shown = preferences.values.notifyText

@@ -263,7 +263,9 @@ export const text = {
     why: "Which way, and why",
     tried: {
       message: "Message connection",
-      messageState: (isSilent: boolean) => (isSilent ? "answers nothing at the moment" : "carries the call"),
+      messageState: (isSilent: boolean, isDirect: boolean) => (isSilent ? "answers nothing at the moment" : isDirect ? "stands by" : "carries the call"),
+      direct: "Direct connection",
+      directCarries: "carries the call",
       lanes: "Further connections",
       lanesState: (lanes: number, opened: number) =>
         opened <= 1 ? "none was needed so far" : `${counted(lanes, "connection", "connections")} in use, ${opened.toLocaleString("en")} opened so far`,
@@ -315,6 +317,8 @@ export const text = {
     notifyRefused: "The browser does not allow notifications for this page. Change that in its settings for this page.",
     ringSound: "Ring aloud for calls",
     privacy: "Privacy",
+    hideAddress: "Hide my address in calls",
+    hideAddressHint: "Calls always go through the server. To people you have not accepted, your address is never shown.",
     serverKnows: "What the server knows about me",
     serverKnowsHint: "Every row of it, from the server's own tables.",
     devices: "Calls",

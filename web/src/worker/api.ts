@@ -149,6 +149,19 @@ export interface NotesView {
   readonly playing: number
 }
 
+/** The direct channel beside the lanes. `blocked`: tried in vain, or not wanted by the other side. */
+export interface DirectView {
+  readonly state: "off" | "trying" | "open" | "blocked"
+  /** Two for people: what follows "Through the message connection", and a sentence about the direct one. */
+  readonly clause: string
+  readonly why: string
+  /** What is said goes on it alone. */
+  readonly carries: boolean
+  /** Frames sent on each way since the call began; while both are compared, on both. */
+  readonly framesDirect: number
+  readonly framesLanes: number
+}
+
 export interface CallView {
   readonly id: CallId
   readonly conversation: ConversationId
@@ -168,6 +181,8 @@ export interface CallView {
   readonly trace: readonly TracePoint[]
   /** Null while it carries speech, and did for a while. */
   readonly notes: NotesView | null
+  /** Null until sound is on its way. */
+  readonly direct: DirectView | null
   readonly quality: "good" | "fair" | "poor" | "unknown"
   /** Why it ended, in words for people; empty until then. */
   readonly ended: string
@@ -267,6 +282,8 @@ export interface Engine {
   callHistory(): Promise<readonly CallHistoryEntry[]>
   /** Ports to the capture and the playout worklet of this tab's call (see audio/ports.ts). */
   attachAudio(call: CallId, capture: MessagePort, playout: MessagePort): Promise<void>
+  /** The page's half of a direct channel (worker/direct-ports.ts), or why there is none: the person hides their address, or the browser has no WebRTC. */
+  attachDirect(call: CallId, peer: MessagePort | "hidden" | "unable"): Promise<void>
 }
 
 /** What the worker says unasked. */

@@ -13,6 +13,7 @@ import { random } from "./buffers.js"
 import { callKeys } from "./call-keys.js"
 import { CallNotes, type NotesOutside } from "./call-notes.js"
 import type { Conversation } from "./conversation.js"
+import { Direct, DIRECT_SIGNAL_KIND, type Heard, type WhyOff } from "./direct.js"
 import { Lanes } from "./lanes.js"
 import type { Way } from "./way.js"
 
@@ -49,6 +50,7 @@ export class CallMedia {
   private readonly lanes: Lanes
   /** What is said while frames can carry no speech. */
   readonly notes: CallNotes
+  readonly direct: Direct
 
   constructor(
     private readonly conversation: Conversation,
@@ -58,6 +60,8 @@ export class CallMedia {
     private readonly reported: (report: PlayoutReport) => void,
     wayChanged: (way: Way) => void,
     notes: Pick<NotesOutside, "say" | "sent" | "changed">,
+    whyNotDirect: WhyOff | null,
+    directChanged: () => void,
   ) {
     const bundle = random(BUNDLE_ID_BYTES) as BundleId
     const onBody = (body: Uint8Array): void => void this.arrived(body).catch(() => undefined)
@@ -66,6 +70,12 @@ export class CallMedia {
       ...notes,
       mute: (muted) => this.control({ kind: "mute", muted }),
       play: (packets) => this.playout?.postMessage({ kind: "note", packets } satisfies ArrivedNote),
+    })
+    this.direct = new Direct(conversation.snapshot.ownLeaf, peerLeaf, whyNotDirect, {
+      onLanes: (body) => this.lanes.send(body),
+      frameOnLanes: (sealed) => this.lanes.send(concat(KIND, sealed)),
+      opened: (sealed) => this.open(sealed),
+      changed: directChanged,
     })
   }
 
@@ -79,6 +89,7 @@ export class CallMedia {
   stop(): void {
     this.isOver = true
     this.notes.stop()
+    this.direct.stop()
     this.lanes.stop()
     this.detach()
   }
@@ -109,9 +120,12 @@ export class CallMedia {
     this.codeBy(name)
   }
 
-  /** A narrow way gets little sound, whatever was chosen (docs/spec/lanes.md section 4). */
+  /**
+   * A narrow way gets little sound, whatever was chosen (docs/spec/lanes.md section 4). What goes on the direct channel
+   * alone is cut short, which spares delay; on the lanes short frames would cost more than they spare.
+   */
   private followWay(): void {
-    const name = this.notes.areOn || this.lanes.isNarrow ? "lean" : this.chosen
+    const name = this.notes.areOn ? "lean" : this.direct.view.carries ? "direct" : this.lanes.isNarrow ? "lean" : this.chosen
     if (name !== this.profile.name) this.codeBy(name)
   }
 
@@ -148,29 +162,42 @@ export class CallMedia {
     this.work = this.work
       .then(() => sender.skipTo(counter))
       .then(() => sealFrame(sender, payload, FRAME_BODY_BYTES))
-      .then((body) => this.isOver || this.lanes.send(concat(KIND, body)))
+      .then((body) => this.isOver || this.direct.send(body))
       .catch(() => undefined)
       .finally(() => this.sealing--)
   }
 
+  /** A body came on the lanes. */
   async arrived(body: Uint8Array): Promise<void> {
-    if (this.isOver || body[0] !== KIND[0]) return
+    if (this.isOver) return
+    const sealed = body.subarray(KIND.length)
+    if (body[0] === DIRECT_SIGNAL_KIND) return this.direct.signal(sealed)
+    if (body[0] !== KIND[0]) return
+    this.direct.cameByLanes(sealed)
+    await this.open(sealed)
+  }
+
+  private async open(sealed: Uint8Array): Promise<Heard> {
+    if (this.isOver) return "refused"
     try {
-      const { ctr, payload } = await openFrame(this.receiver, body.subarray(KIND.length))
+      const { ctr, payload } = await openFrame(this.receiver, sealed)
       const { report, packet, repeats } = decodePayload(payload)
       this.peerReport = report
       this.notes.reported(report)
       this.play(ctr, packet, false)
       for (const repeat of repeats) this.play(ctr - repeat.distance, repeat.packet, true)
     } catch (error) {
-      // Forged, replayed, of a key we do not have; or authentic and malformed.
-      if (error instanceof SFrameError || error instanceof MalformedPayload) return
+      // Forged, of a key we do not have, or a copy that came the other way; or authentic and malformed.
+      if (error instanceof SFrameError) return error.reason === "replayed" ? "copy" : "refused"
+      if (error instanceof MalformedPayload) return "refused"
       throw error
     }
+    this.direct.peerIsHere()
     const now = performance.now()
-    if (now - this.notedMs < HEARD_NOTE_MS) return
+    if (now - this.notedMs < HEARD_NOTE_MS) return "new"
     this.notedMs = now
     this.heard()
+    return "new"
   }
 
   private heardState({ lostPercent, latePercent, targetMs, redundancy }: ReceiverState): void {
@@ -189,6 +216,7 @@ export class CallMedia {
       this.epoch = epoch
       for (const old of this.receiver.kids) setTimeout(() => this.receiver.forget(old), OLD_KEY_MS)
       this.receiver.addKey(await callKey(baseKey, this.peerLeaf, epoch))
+      await this.direct.takeKey(baseKey, epoch, OLD_KEY_MS)
       this.sender = new SFrameSender(await callKey(baseKey, this.conversation.snapshot.ownLeaf, epoch), this.counterNext)
     }
   }

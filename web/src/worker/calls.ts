@@ -14,6 +14,7 @@ import { finishCall, history, outcomeOf, putCall, wordsFor } from "./call-log.js
 import { CallMedia } from "./call-media.js"
 import type { Context } from "./context.js"
 import type { Arrival, Conversation } from "./conversation.js"
+import type { WhyOff } from "./direct.js"
 import { EngineError } from "./errors.js"
 import type { CallRow } from "./store/rows.js"
 import type { Views } from "./views.js"
@@ -44,6 +45,9 @@ interface Current {
   lostShare: number
   media: CallMedia | undefined
   ports: readonly [MessagePort, MessagePort] | undefined
+  whyNotDirect: WhyOff | null
+  /** The page's half of a direct channel, or why there is none. */
+  directPeer: MessagePort | "hidden" | "unable" | undefined
 }
 
 /** At most one call at a time. */
@@ -106,7 +110,17 @@ export class Calls {
 
   // -- what the person does --------------------------------------------------------------------------------------
 
-  async place(conversation: Conversation): Promise<string> {
+  /** Why a call in this conversation must not show our address to the other side, or null. Asked before it is placed. */
+  whyNotDirect(conversation: Conversation): WhyOff | null {
+    const own = toHex(this.context.own.accountId)
+    const others = new Set(conversation.snapshot.members.map(([, { accountId }]) => toHex(accountId)).filter((id) => id !== own))
+    if (others.size !== 1) return "group"
+    const [other] = [...others].map((id) => this.context.people.row(id))
+    if (other?.trust === "changed") return "changed"
+    return other?.accepted === true || other?.trust === "verified" ? null : "stranger"
+  }
+
+  async place(conversation: Conversation, whyNotDirect: WhyOff | null): Promise<string> {
     if (this.current !== undefined) throw new EngineError("busy", "There is a call already.", "Hang it up first.")
     const callId = random(machine.CALL_ID_BYTES)
     const id = toHex(callId)
@@ -115,6 +129,7 @@ export class Calls {
     if (other === undefined) throw new EngineError("nobody", "Nobody else is in the conversation.", "Add somebody first.")
     const peer = toHex(other.accountId)
     const current = this.fresh(conversation, id, peer, false)
+    current.whyNotDirect = whyNotDirect
     this.current = current
     await this.context.store.transaction((tx) =>
       putCall(tx, {
@@ -156,6 +171,12 @@ export class Calls {
     const current = this.require(id)
     current.ports = [capture, playout]
     current.media?.attach(capture, playout, current.muted)
+  }
+
+  attachDirect(id: string, peer: MessagePort | "hidden" | "unable"): void {
+    const current = this.require(id)
+    current.directPeer = peer
+    current.media?.direct.attach(peer)
   }
 
   private require(id: string): Current {
@@ -235,6 +256,7 @@ export class Calls {
       conversation, incoming, machine: new machine.CallMachine(conversation.snapshot.ownLeaf as machine.LeafIndex), id, wire: id, peer,
       phase: incoming ? "ringing_here" : "calling", muted: false, answered: false, sinceMs: null, quality: "unknown",
       lastReport: undefined, way: undefined, watch: new Watch(performance.now()), trace: [], lostShare: 0, media: undefined, ports: undefined,
+      whyNotDirect: this.whyNotDirect(conversation), directPeer: undefined,
     }
   }
 
@@ -283,6 +305,7 @@ export class Calls {
         say: (number, packets) => this.sayNote(current, number, packets), sent: (id) => current.conversation.sent(id),
         changed: () => this.current === current && this.show(current),
       },
+      current.whyNotDirect, () => this.directChanged(current),
     )
     current.media = media
     current.watch = new Watch(performance.now())
@@ -295,6 +318,7 @@ export class Calls {
     }
     watch().catch(() => undefined)
     if (current.ports !== undefined) media.attach(...current.ports, current.muted)
+    if (current.directPeer !== undefined) media.direct.attach(current.directPeer)
     this.log((tx) => tx.patch("call", id, { answeredS: this.context.nowS() }))
     this.show(current)
   }
@@ -334,16 +358,27 @@ export class Calls {
 
   private wayChanged(current: Current, way: Way): void {
     current.way = way
-    current.watch.note(sampleOf(way), performance.now())
+    this.watchWay(current)
     const point = { roundTripMs: way.roundTripMs, lostShare: current.lostShare }
     current.trace = [...current.trace, point].slice(-TRACE_POINTS_MAX)
     this.show(current)
+  }
+
+  private directChanged(current: Current): void {
+    this.watchWay(current)
+    this.show(current)
+  }
+
+  private watchWay({ way, watch, media }: Current): void {
+    if (way === undefined || media === undefined) return
+    watch.note(sampleOf(way, media.direct.found, media.direct.view.carries), performance.now())
   }
 
   private end(current: Current, reason: EndReason): void {
     clearTimeout(this.timer)
     current.media?.stop()
     current.ports?.forEach((port) => port.close())
+    if (current.media === undefined && current.directPeer instanceof MessagePort) current.directPeer.close()
     if (this.current === current) this.current = undefined
     current.phase = "ended"
     this.emit({ kind: "call", call: { ...this.viewOf(current), ended: wordsFor(reason, current.incoming) } })
@@ -400,10 +435,10 @@ export class Calls {
   }
 
   private viewOf(current: Current): CallView {
-    const { id, conversation, peer, incoming, phase, muted, sinceMs, quality, way, watch, trace } = current
+    const { id, conversation, peer, incoming, phase, muted, sinceMs, quality, way, watch, trace, media } = current
     return {
       id, conversation: this.views.idOf(conversation.id), peer: this.views.person(peer), incoming, phase, muted, sinceMs,
-      carrier: wordsForWay(way), quality, way: way === undefined ? null : viewOfWay(way),
+      carrier: wordsForWay(way, media?.direct.view), quality, way: way === undefined ? null : viewOfWay(way), direct: media?.direct.view ?? null,
       verdicts: watch.verdicts(performance.now()).map(viewOfVerdict), trace, ended: "",
       notes: current.phase === "in_call" ? (current.media?.notes.view ?? null) : null,
     }

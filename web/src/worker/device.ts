@@ -10,6 +10,7 @@ import { Calls } from "./calls.js"
 import type { Connection } from "./connection.js"
 import { Context } from "./context.js"
 import { type Arrival, Conversation, type Listener, type Snapshot, stageCommit } from "./conversation.js"
+import { DIRECT_SIGNAL_KIND } from "./direct.js"
 import { EngineError, faultOf } from "./errors.js"
 import { Inbox } from "./inbox.js"
 import { Marks } from "./marks.js"
@@ -252,7 +253,7 @@ export class Device implements Listener {
   }
 
   signal(conversation: Conversation, body: Uint8Array): void {
-    if (body[0] === 1) this.calls.signal(conversation, body)
+    if (body[0] === 1 || body[0] === DIRECT_SIGNAL_KIND) this.calls.signal(conversation, body)
     else if (body[0] === 2) this.typing.signal(conversation, body)
   }
 

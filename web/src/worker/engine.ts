@@ -231,8 +231,9 @@ export class LocalEngine implements api.Engine {
   async placeCall(conversation: string): Promise<string> {
     const device = this.here()
     const target = device.conversation(conversation)
+    const direct = device.calls.whyNotDirect(target)
     await device.accept(target)
-    return device.calls.place(target)
+    return device.calls.place(target, direct)
   }
 
   async answerCall(call: string): Promise<void> {
@@ -261,6 +262,10 @@ export class LocalEngine implements api.Engine {
 
   async attachAudio(call: string, capture: MessagePort, playout: MessagePort): Promise<void> {
     this.here().calls.attach(call, capture, playout)
+  }
+
+  async attachDirect(call: string, peer: MessagePort | "hidden" | "unable"): Promise<void> {
+    this.here().calls.attachDirect(call, peer)
   }
 
   get isInCall(): boolean {

@@ -19,7 +19,7 @@ const METHODS: Readonly<Record<Method, true>> = {
   deleteMessage: true, react: true, sendFile: true, fetchFile: true, fetchNote: true, typing: true, markRead: true, safetyNumber: true,
   verify: true,
   serverKnows: true, checkNetwork: true, stopCheck: true, deleteAccount: true, placeCall: true, answerCall: true, declineCall: true, hangUp: true, mute: true, speak: true,
-  callHistory: true, attachAudio: true,
+  callHistory: true, attachAudio: true, attachDirect: true,
 }
 
 async function openStore(): Promise<Store> {

@@ -41,7 +41,7 @@ interface Waiting {
 const RESTART_MS = 2_000
 
 /** These belong to the tab whose microphone and loudspeaker are used. */
-const HERE_ONLY: ReadonlySet<Method> = new Set<Method>(["placeCall", "answerCall", "attachAudio"])
+const HERE_ONLY: ReadonlySet<Method> = new Set<Method>(["placeCall", "answerCall", "attachAudio", "attachDirect"])
 /** These may be asked again of a new leader. */
 const HARMLESS: ReadonlySet<Method> = new Set<Method>([
   "account", "connectionState", "conversations", "messages", "fetchFile", "fetchNote", "safetyNumber", "serverKnows", "callHistory", "markRead", "typing",

@@ -1,7 +1,7 @@
 // How a call goes to the server and back, in words and numbers for people.
 import { Level } from "../core/protocol/lane-control.js"
-import { Direct, type Sample, type Verdict, WORDS } from "../core/protocol/verdicts.js"
-import type { VerdictView, WayView } from "./api.js"
+import { type Direct, type Sample, UNDISTURBED, type Verdict, WORDS } from "../core/protocol/verdicts.js"
+import type { DirectView, VerdictView, WayView } from "./api.js"
 
 /** What the lanes tell of themselves. */
 export interface Way {
@@ -31,15 +31,21 @@ const NAMES = { [Level.LEAN]: "lean", [Level.NORMAL]: "normal", [Level.BOOST]: "
 export const viewOfWay = ({ level, lanes, queueingMs, missShare, roundTripMs, lanesOpened }: Way): WayView =>
   ({ level: NAMES[level], lanes, queueingMs, missShare, roundTripMs, lanesOpened })
 
-/** What a verdict is made from. A call never leaves a connection idle, so it finds none that was cut for that. */
-export const sampleOf = (way: Way, direct: Direct = Direct.OFF): Sample => ({ ...way, idleCuts: 0, direct })
+/**
+ * What a verdict is made from. A call never leaves a connection idle, so it finds none that was cut for that. What the
+ * lanes measure is not in the way of a call that goes directly.
+ */
+export const sampleOf = (way: Way, direct: Direct, isDirect: boolean): Sample => {
+  const { lanesOpened, lanesDied, freezeBytes, lanesMax } = way
+  return { ...(isDirect ? { ...UNDISTURBED, lanesOpened, lanesDied, freezeBytes, lanesMax } : way), idleCuts: 0, direct }
+}
 
 export const viewOfVerdict = (verdict: Verdict): VerdictView => ({ verdict, ...WORDS[verdict] })
 
-/** Which way, in one sentence. */
-export function wordsForWay(way: Way | undefined): string {
-  if (way === undefined) return "Through the message connection."
-  if (way.isSilent) return "Nothing passes at the moment; other connections are tried."
-  if (!way.isMessageConnection) return "Through a spare connection: the message connection was lost."
-  return "Through the message connection."
+/** Which way and why, in one sentence. */
+export function wordsForWay(way: Way | undefined, direct: DirectView | undefined): string {
+  if (direct?.carries) return "Directly between the two devices."
+  if (way?.isSilent) return "Nothing passes at the moment; other connections are tried."
+  if (way?.isMessageConnection === false) return "Through a spare connection: the message connection was lost."
+  return `Through the message connection${direct?.clause ?? "."}`
 }

@@ -186,7 +186,7 @@ export class FakeEngine implements Engine {
     const peer = talk.view.members.find((person) => !person.isMe) ?? null
     const base: CallView = this.#call ?? {
       id: this.#id(), conversation: talk.view.id, peer, incoming: true, phase: "ringing_here", muted: false, sinceMs: null,
-      carrier: "", way: null, verdicts: [], trace: [], notes: null, quality: "unknown", ended: "",
+      carrier: "", way: null, direct: null, verdicts: [], trace: [], notes: null, quality: "unknown", ended: "",
     }
     this.#call = { ...base, ...some }
     this.#emit({ kind: "call", call: this.#call })
@@ -446,5 +446,9 @@ export class FakeEngine implements Engine {
 
   async attachAudio(): Promise<void> {
     this.asked.push("attachAudio()")
+  }
+
+  async attachDirect(_call: string, peer: MessagePort | "hidden" | "unable"): Promise<void> {
+    this.asked.push(`attachDirect(${typeof peer === "string" ? peer : "port"})`)
   }
 }

@@ -118,7 +118,10 @@ async def _ringing(page: Page) -> None:
 
 
 IN_CALL = """fake.call('@ana', {
-  phase: 'in_call', sinceMs: fakeNowMs - 754000, quality: 'good', carrier: 'Through the message connection.',
+  phase: 'in_call', sinceMs: fakeNowMs - 754000, quality: 'good',
+  carrier: 'Through the message connection: direct UDP does not pass here.',
+  direct: { state: 'blocked', clause: '', carries: false, framesDirect: 0, framesLanes: 900,
+    why: 'It does not pass between the two networks; it is tried again.' },
   way: { level: 'normal', lanes: 2, queueingMs: 0, missShare: 0.01, roundTripMs: 48, lanesOpened: 3 },
   verdicts: [
     { verdict: 'direct_blocked', matter: 'Direct UDP does not pass here.',

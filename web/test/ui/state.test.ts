@@ -36,7 +36,9 @@ class Stage {
   soundPrepared = false
   speaks: Promise<void> = Promise.resolve()
   soundFails: unknown = null
+  directPeers = 0
   readonly #wire = new MessageChannel()
+  readonly #peers: MessagePort[] = []
 
   constructor(scene: Scene = "full", hash = "") {
     this.fake = new FakeEngine(scene, NOW_S)
@@ -47,6 +49,12 @@ class Stage {
     this.session = new Session({
       engine: this.engine, clock: this.clock, preferences: new Preferences(null),
       place: { hash: () => place, go: (next) => { place = next }, onChange: () => undefined },
+      openDirect: () => {
+        const { port1, port2 } = new MessageChannel()
+        this.directPeers++
+        this.#peers.push(port1)
+        return port2
+      },
       openSound: (_devices, onNews) => {
         this.onSoundNews = onNews
         return this.#open()
@@ -72,7 +80,7 @@ class Stage {
   }
 
   close(): void {
-    for (const port of [this.#wire.port1, this.#wire.port2]) port.close()
+    for (const port of [this.#wire.port1, this.#wire.port2, ...this.#peers]) port.close()
   }
 }
 
@@ -233,6 +241,18 @@ staged("nobody rings while the microphone is refused", async (stage) => {
   assert.equal(await stage.session.calls.place(stage.fake.idOf("@ana")), false)
   assert.ok(!stage.fake.asked.includes("placeCall()"))
   assert.equal(stage.session.toasts[0]?.fault.code, "denied")
+})
+
+staged("who hides the address has no direct peer made", async (stage) => {
+  const { fake, session } = stage
+  session.preferences.change({ hideAddress: true })
+  await session.calls.place(fake.idOf("@ana"))
+  assert.deepEqual([stage.directPeers, fake.asked.at(-1)], [0, "attachDirect(hidden)"])
+  fake.call("@ana", { phase: "ended", ended: "They hung up." })
+  await settled()
+  session.preferences.change({ hideAddress: false })
+  await session.calls.place(fake.idOf("@ana"))
+  assert.deepEqual([stage.directPeers, fake.asked.at(-1)], [1, "attachDirect(port)"])
 })
 
 staged("a call's sound begins with the answer and ends with the call", async ({ fake, session, sounds, clock }) => {

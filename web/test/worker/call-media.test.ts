@@ -8,6 +8,7 @@ import { callKey, sealFrame, SFrameSender } from "../../src/core/e2ee/sframe.js"
 import { PADDED_SIZES_BYTES } from "../../src/core/protocol/limits.js"
 import type { ArrivedPacket, CapturedPacket, CaptureControl, ReceiverState } from "../../src/worker/audio-ports.js"
 import { CallMedia } from "../../src/worker/call-media.js"
+import { DIRECT_SIGNAL_KIND } from "../../src/worker/direct.js"
 import type { Conversation } from "../../src/worker/conversation.js"
 
 const CALL = "00".repeat(16)
@@ -34,9 +35,10 @@ class Side {
     const conversation = { connection, stream: new Uint8Array(16), snapshot: { ownLeaf: leaf }, context: { store } }
     this.media = new CallMedia(conversation as unknown as Conversation, CALL, peer, () => undefined, () => undefined, () => undefined, {
       say: () => Promise.resolve(""), sent: () => Promise.resolve(), changed: () => undefined,
-    })
+    }, "hidden", () => undefined)
     const lanes = (this.media as unknown as { lanes: { send: (body: Uint8Array) => boolean } }).lanes
-    lanes.send = (body) => this.sent.push(body) > 0
+    // Signalling of the direct channel has its own tests.
+    lanes.send = (body) => body[0] === DIRECT_SIGNAL_KIND || this.sent.push(body) > 0
     Object.defineProperty(lanes, "isNarrow", { get: () => this.isNarrow })
   }
 

@@ -4,6 +4,7 @@ import { afterEach, beforeEach, mock, test } from "node:test"
 import { type BundleId, type ClientFrame, decodeClient, encode, type ServerFrame, type StreamId } from "../../src/core/protocol/frames.js"
 import { SPARE_MS } from "../../src/core/protocol/lane-plan-constants.js"
 import type { Connection, MessageLane } from "../../src/worker/connection.js"
+import type { DirectView } from "../../src/worker/api.js"
 import { Lanes } from "../../src/worker/lanes.js"
 import { Watch } from "../../src/core/protocol/verdicts.js"
 import { sampleOf, viewOfVerdict, viewOfWay, type Way, wordsForWay } from "../../src/worker/way.js"
@@ -271,10 +272,10 @@ test("the way is told once a second", () => {
   after(3000)
   assert.equal(ways.length, before + 3)
   assert.equal(ways.at(-1)?.lanes, 2)
-  assert.equal(wordsForWay(ways.at(-1)), "Through the message connection.")
+  assert.equal(wordsForWay(ways.at(-1), undefined), "Through the message connection.")
   main.lane?.mainLost()
   after(1500)
-  assert.equal(wordsForWay(ways.at(-1)), "Through a spare connection: the message connection was lost.")
+  assert.equal(wordsForWay(ways.at(-1), undefined), "Through a spare connection: the message connection was lost.")
   spare.onclose?.({ code: 1006 })
   after(1500)
   assert.ok(ways.at(-1)?.isSilent)
@@ -286,14 +287,20 @@ test("one sentence says which way, and a sample of it what is in the way", () =>
     level: 1, isNarrow: false, lanes: 2, isMessageConnection: true, isSilent: false, queueingMs: 0, missShare: 0, roundTripMs: 50,
     lanesOpened: 2, lanesDied: 0, freezeBytes: null, lanesMax: null,
   }
-  const said = [{}, { isMessageConnection: false }, { isSilent: true }].map((change) => wordsForWay({ ...good, ...change }))
+  const said = [{}, { isMessageConnection: false }, { isSilent: true }].map((change) => wordsForWay({ ...good, ...change }, undefined))
   assert.equal(new Set(said).size, 3)
-  assert.equal(said[0], wordsForWay(undefined))
+  assert.equal(said[0], wordsForWay(undefined, undefined))
+  const direct: DirectView = { state: "blocked", clause: ": direct UDP does not pass here.", why: "", carries: false, framesDirect: 0, framesLanes: 9 }
+  assert.equal(wordsForWay(good, direct), "Through the message connection: direct UDP does not pass here.")
+  assert.equal(wordsForWay({ ...good, isSilent: true }, { ...direct, carries: true }), "Directly between the two devices.")
   assert.deepEqual(viewOfWay({ ...good, level: 3 }), {
     level: "heavy", lanes: 2, queueingMs: 0, missShare: 0, roundTripMs: 50, lanesOpened: 2,
   })
   const watch = new Watch(0)
-  watch.note(sampleOf({ ...good, freezeBytes: 16_000 }, "blocked"), 5000)
+  watch.note(sampleOf({ ...good, freezeBytes: 16_000 }, "blocked", false), 5000)
   assert.deepEqual(watch.verdicts(5000), ["frozen", "direct_blocked"])
+  const apart = new Watch(0)
+  apart.note(sampleOf({ ...good, isSilent: true, level: 0, isNarrow: true, missShare: 0.5, roundTripMs: 900 }, "open", true), 5000)
+  assert.deepEqual(apart.verdicts(5000), ["clear"], "the lanes are not in the way of a call that goes directly")
   assert.match(viewOfVerdict("frozen").matter, /freezes/)
 })

@@ -1,0 +1,380 @@
+// The direct channel of one call: when it is tried, what the devices say to each other about it, and what goes on it.
+//
+// All rules are in core/protocol/carriers; WebRTC is in the page (ui/call/direct-peer). Keys stay here.
+import { bigEndian, concat, fromBigEndian } from "../core/bytes.js"
+import { decodeDirect, directBaseKey, type DirectMessage, encodeDirect } from "../core/e2ee/direct.js"
+import { E2eeError } from "../core/e2ee/errors.js"
+import { callKey, decodeHeader, HEADER_BYTES_MAX, LENGTH_BYTES, openFrame, sealFrame, SFrameReceiver, SFrameSender, TAG_BYTES } from "../core/e2ee/sframe.js"
+import { Arrivals, Attempts, Carriers, Step, Way } from "../core/protocol/carriers.js"
+import { paddedSize } from "../core/protocol/limits.js"
+import { Direct as Found } from "../core/protocol/verdicts.js"
+import type { DirectView } from "./api.js"
+import type { DirectNews, DirectOrder } from "./direct-ports.js"
+
+/** First byte of a body on the lanes that carries signalling of the direct channel. */
+export const DIRECT_SIGNAL_KIND = 3
+const [FRAME, ANSWER] = [1, 2]
+const SEQ_BYTES = 4
+const ANSWER_BYTES = 1 + SEQ_BYTES + 2
+const STEP_MS = 100
+
+/** What became of a frame that came. */
+export type Heard = "new" | "copy" | "refused"
+
+export interface DirectOutside {
+  /** Sends a body on the lanes. */
+  onLanes(body: Uint8Array): void
+  /** Opens a sealed frame that came on the channel, and plays it. */
+  opened(sealed: Uint8Array): Promise<Heard>
+  /** Sends a sealed frame on the lanes. */
+  frameOnLanes(sealed: Uint8Array): void
+  changed(): void
+}
+
+export type WhyOff = "hidden" | "stranger" | "changed" | "group" | "unable"
+export type Reason = WhyOff | "waiting" | "refused" | "trying" | "compared" | "open" | "worse" | "lost" | "keys" | "failed"
+
+interface Told {
+  readonly state: DirectView["state"]
+  /** What it says of direct UDP between the two; what people or a browser decide says nothing of the network. */
+  readonly found: Found
+  /** Behind "Through the message connection". */
+  readonly clause: string
+  readonly why: string
+}
+
+const TOLD: Readonly<Record<Reason, Told>> = {
+  waiting: { state: "off", found: Found.OFF, clause: ".", why: "The call has just begun." },
+  hidden: { state: "off", found: Found.OFF, clause: ", because you hide your address.", why: "None is made: you hide your address in calls." },
+  stranger: {
+    state: "off", found: Found.OFF, clause: ", because you had not accepted this person before: your address stays hidden.",
+    why: "None is made: strangers do not learn your address.",
+  },
+  changed: {
+    state: "off", found: Found.OFF, clause: ", because this person's key has changed: your address stays hidden.",
+    why: "None is made until you have compared the safety number again.",
+  },
+  group: { state: "off", found: Found.OFF, clause: ", as all calls in groups.", why: "None is made in groups." },
+  unable: { state: "off", found: Found.OFF, clause: ": this browser makes no direct connection.", why: "This browser makes none." },
+  refused: { state: "blocked", found: Found.OFF, clause: ": the other side does not connect directly.", why: "The other side does not connect directly." },
+  trying: { state: "trying", found: Found.TRYING, clause: "; a direct one is being tried.", why: "One is being tried." },
+  compared: { state: "open", found: Found.OPEN, clause: " and directly, while the two are compared.", why: "It is open, and compared with the message connection." },
+  open: { state: "open", found: Found.OPEN, clause: " and directly, while the two are compared.", why: "It is open." },
+  worse: {
+    state: "open", found: Found.DEGRADED, clause: ": direct UDP passes here, but badly.",
+    why: "It is open, but worse than the message connection; it is compared again from time to time.",
+  },
+  lost: { state: "blocked", found: Found.BLOCKED, clause: ": direct UDP passed, and then fell silent.", why: "It was lost; it is tried again." },
+  keys: {
+    state: "blocked", found: Found.KEYS_BLOCKED, clause: ": direct UDP passes here, but the exchange of its keys does not.",
+    why: "Its path opened, but its keys (DTLS) did not pass; it is tried again.",
+  },
+  failed: { state: "blocked", found: Found.BLOCKED, clause: ": direct UDP does not pass here.", why: "It does not pass between the two networks; it is tried again." },
+}
+
+export class Direct {
+  private readonly carriers = new Carriers()
+  private readonly arrivals = new Arrivals()
+  private readonly attempts: Attempts
+  private readonly receiver = new SFrameReceiver()
+  private sender: SFrameSender | undefined
+  private counterNext = 0
+  private work: Promise<unknown> = Promise.resolve()
+  private port: MessagePort | undefined
+  private channel: RTCDataChannel | undefined
+  private attempt = 0
+  private early: DirectMessage | undefined
+  private isPeerHere = false
+  private isTrying = false
+  private isChannelOpen = false
+  /** ICE has found a path in this attempt. */
+  private hasPath = false
+  private isOver = false
+  private stepping: ReturnType<typeof setInterval> | undefined
+  private ticking: ReturnType<typeof setTimeout> | undefined
+  private reason: Reason = "waiting"
+  private told = ""
+
+  /** `forbidden` says why no channel may be made. The device with the lower leaf index offers. */
+  constructor(
+    private readonly ownLeaf: number,
+    private readonly peerLeaf: number,
+    private forbidden: WhyOff | null,
+    private readonly outside: DirectOutside,
+  ) {
+    this.attempts = new Attempts(this.offers)
+    if (forbidden !== null) this.reason = forbidden
+  }
+
+  private get offers(): boolean {
+    return this.ownLeaf < this.peerLeaf
+  }
+
+  /** What is known of direct UDP between the two. */
+  get found(): Found {
+    return TOLD[this.reason].found
+  }
+
+  get view(): DirectView {
+    const { framesDirect, framesLanes, way } = this.carriers
+    const { state, clause, why } = TOLD[this.reason]
+    return { state, clause, why, carries: way === Way.DIRECT, framesDirect, framesLanes }
+  }
+
+  /** The page's half, or why there is none. Nothing is gathered where it is forbidden. */
+  attach(port: MessagePort | "hidden" | "unable"): void {
+    if (typeof port === "string") this.forbidden ??= port
+    if (this.forbidden !== null) {
+      if (typeof port !== "string") {
+        port.postMessage({ kind: "end" } satisfies DirectOrder)
+        port.close()
+      }
+      this.show(this.forbidden)
+      const { early } = this
+      this.early = undefined
+      if (early !== undefined) this.obey(early)
+      else if (this.isPeerHere) this.refuseUnasked()
+      return
+    }
+    if (typeof port === "string" || this.port !== undefined || this.isOver) return
+    this.port = port
+    port.onmessage = ({ data }: MessageEvent<DirectNews>) => this.learned(data)
+    this.stepping = setInterval(() => this.step(), STEP_MS)
+    if (this.isPeerHere) this.attempts.wanted(performance.now())
+    const { early } = this
+    if (early !== undefined) this.obey(early)
+  }
+
+  /** A frame of the peer was opened: it is in the call, and hears us. */
+  peerIsHere(): void {
+    if (this.isPeerHere) return
+    this.isPeerHere = true
+    if (this.forbidden !== null) return this.refuseUnasked()
+    this.attempts.wanted(performance.now())
+  }
+
+  private refuseUnasked(): void {
+    if (this.offers) this.say({ kind: "refuse", attempt: this.attempt, description: null })
+  }
+
+  /** Takes the call's base key of another epoch; the counter goes on. */
+  async takeKey(baseKey: Uint8Array, epoch: number, oldKeyMs: number): Promise<void> {
+    const direct = await directBaseKey(baseKey)
+    for (const old of this.receiver.kids) setTimeout(() => this.receiver.forget(old), oldKeyMs)
+    this.receiver.addKey(await callKey(direct, this.peerLeaf, epoch))
+    this.counterNext = this.sender?.counterNext ?? this.counterNext
+    this.sender = new SFrameSender(await callKey(direct, this.ownLeaf, epoch), this.counterNext)
+  }
+
+  stop(): void {
+    this.isOver = true
+    clearInterval(this.stepping)
+    clearTimeout(this.ticking)
+    this.channel?.close()
+    this.order({ kind: "end" })
+    this.port?.close()
+    this.port = this.channel = undefined
+  }
+
+  // -- frames ----------------------------------------------------------------------------------------------------
+
+  /** Sends a sealed frame whichever way is the better now. */
+  send(sealed: Uint8Array): void {
+    const now = performance.now()
+    this.tick()
+    const { seq, lanes } = this.carriers.send(sealed, now)
+    if (seq !== null) this.write(concat(Uint8Array.of(FRAME), bigEndian(seq, SEQ_BYTES), sealed))
+    if (lanes) this.outside.frameOnLanes(sealed)
+    this.arm()
+  }
+
+  /** A sealed frame came on the lanes. */
+  cameByLanes(sealed: Uint8Array): void {
+    if (!this.isChannelOpen) return
+    this.arrivals.byLanes(Number(decodeHeader(sealed).ctr), performance.now())
+  }
+
+  private async received(message: Uint8Array): Promise<void> {
+    const now = performance.now()
+    const seq = message.subarray(1, 1 + SEQ_BYTES)
+    if (message[0] === ANSWER && message.length === ANSWER_BYTES) {
+      return this.carriers.acked(Number(fromBigEndian(seq)), Number(fromBigEndian(message.subarray(1 + SEQ_BYTES))), now)
+    }
+    if (message[0] !== FRAME || message.length <= 1 + SEQ_BYTES) return
+    const sealed = message.slice(1 + SEQ_BYTES)
+    const behindMs = this.arrivals.byDirect(Number(decodeHeader(sealed).ctr), now)
+    if ((await this.outside.opened(sealed)) === "refused") return
+    this.write(concat(Uint8Array.of(ANSWER), seq, bigEndian(behindMs, 2)))
+  }
+
+  private write(message: Uint8Array): void {
+    if (this.channel === undefined) return this.order({ kind: "message", bytes: message })
+    if (this.channel.readyState === "open") this.channel.send(message as Uint8Array<ArrayBuffer>)
+  }
+
+  private tick(): void {
+    if (!this.isChannelOpen) return
+    for (const sealed of this.carriers.tick(performance.now())) this.outside.frameOnLanes(sealed)
+    if (this.carriers.isLost) return this.channelEnded()
+    // While both ways are compared, what was found before still stands.
+    const { way } = this.carriers
+    this.show(way === Way.DIRECT ? "open" : way === Way.LANES ? "worse" : this.reason)
+  }
+
+  private arm(): void {
+    const { dueMs } = this.carriers
+    if (dueMs === null || this.ticking !== undefined || this.isOver) return
+    this.ticking = setTimeout(() => {
+      this.ticking = undefined
+      this.tick()
+      this.arm()
+    }, Math.max(1, dueMs - performance.now()))
+  }
+
+  // -- the channel -----------------------------------------------------------------------------------------------
+
+  private step(): void {
+    this.tick()
+    const step = this.attempts.step(performance.now())
+    if (step === Step.BEGIN) this.begin({ kind: "offer", attempt: this.attempt + 1 })
+    else if (step === Step.GIVE_UP) this.channelEnded()
+  }
+
+  private begin(order: { readonly kind: "offer"; readonly attempt: number } | Extract<DirectOrder, { kind: "answer" }>): void {
+    // Words that flicker help nobody: what was found stands until another attempt finds more.
+    const isNews = this.isChannelOpen || TOLD[this.reason].found === Found.OFF
+    if (this.isChannelOpen) this.endChannel()
+    this.channel = undefined
+    this.attempt = order.attempt
+    this.isTrying = true
+    this.hasPath = false
+    this.attempts.began(performance.now())
+    this.show(isNews ? "trying" : this.reason)
+    this.order(order)
+  }
+
+  private channelEnded(): void {
+    const reason = this.isChannelOpen ? "lost" : this.hasPath ? "keys" : "failed"
+    this.endChannel()
+    this.show(reason)
+  }
+
+  private endChannel(): void {
+    this.isTrying = this.isChannelOpen = false
+    const { channel } = this
+    // What it says of its end is no news.
+    this.channel = undefined
+    channel?.close()
+    this.order({ kind: "close" })
+    this.attempts.ended(performance.now())
+    for (const sealed of this.carriers.closed(performance.now())) this.outside.frameOnLanes(sealed)
+  }
+
+  private opened(): void {
+    if (this.isChannelOpen) return
+    this.isTrying = false
+    this.isChannelOpen = true
+    this.attempts.opened(performance.now())
+    this.carriers.opened(performance.now())
+    this.show("compared")
+  }
+
+  private learned(news: DirectNews): void {
+    if (news.kind === "network") return this.networkChanged()
+    if (news.attempt !== this.attempt) return
+    switch (news.kind) {
+      case "described":
+        return this.say({ kind: this.offers ? "offer" : "answer", attempt: news.attempt, description: news.description })
+      case "channel":
+        return this.take(news.channel)
+      case "path":
+        this.hasPath = true
+        return
+      case "open":
+        return this.opened()
+      case "message":
+        return this.hear(news.bytes)
+      case "closed":
+        if (this.isTrying || this.isChannelOpen) this.channelEnded()
+    }
+  }
+
+  private take(channel: RTCDataChannel): void {
+    this.channel = channel
+    channel.binaryType = "arraybuffer"
+    channel.onopen = () => this.channel === channel && this.opened()
+    channel.onclose = () => this.channel === channel && this.channelEnded()
+    channel.onmessage = ({ data }: MessageEvent<unknown>) => {
+      if (this.channel === channel && data instanceof ArrayBuffer) this.hear(new Uint8Array(data))
+    }
+    if (channel.readyState === "open") this.opened()
+  }
+
+  private hear(message: Uint8Array): void {
+    this.received(message).catch(() => undefined) // what is no frame of ours is nothing
+  }
+
+  private networkChanged(): void {
+    if (!this.isPeerHere) return
+    this.attempts.wanted(performance.now())
+    if (!this.offers) this.say({ kind: "ask", attempt: this.attempt, description: null })
+    else if (this.isChannelOpen || this.isTrying) this.begin({ kind: "offer", attempt: this.attempt + 1 })
+  }
+
+  private order(order: DirectOrder): void {
+    this.port?.postMessage(order)
+  }
+
+  // -- what the devices say to each other ------------------------------------------------------------------------
+
+  private say(message: DirectMessage): void {
+    this.work = this.work
+      .then(async () => {
+        if (this.sender === undefined || this.isOver) return
+        const payload = encodeDirect(message)
+        const total = paddedSize(payload.length + HEADER_BYTES_MAX + LENGTH_BYTES + TAG_BYTES + 1) - 1
+        this.outside.onLanes(concat(Uint8Array.of(DIRECT_SIGNAL_KIND), await sealFrame(this.sender, payload, total)))
+      })
+      .catch(() => undefined)
+  }
+
+  /** A signalling frame came on the lanes. Throws nothing: what is forged, repeated or malformed changes nothing. */
+  async signal(sealed: Uint8Array): Promise<void> {
+    try {
+      this.obey(decodeDirect((await openFrame(this.receiver, sealed)).payload))
+    } catch (error) {
+      if (!(error instanceof E2eeError)) throw error
+    }
+  }
+
+  private obey(message: DirectMessage): void {
+    const { kind, attempt, description } = message
+    if (this.isOver) return
+    if (this.forbidden !== null) {
+      if (kind === "offer" || kind === "ask") this.say({ kind: "refuse", attempt, description: null })
+      return
+    }
+    if (this.port === undefined) {
+      this.early = message
+      return
+    }
+    if (kind === "offer" && !this.offers && attempt > this.attempt && description !== null) this.begin({ kind: "answer", attempt, description })
+    else if (kind === "answer" && this.offers && attempt === this.attempt && description !== null) this.order({ kind: "accept", attempt, description })
+    else if (kind === "ask" && this.offers) this.networkChanged()
+    else if (kind === "refuse" && attempt === this.attempt) this.refused()
+  }
+
+  private refused(): void {
+    this.endChannel()
+    this.attempts.refused()
+    this.show("refused")
+  }
+
+  private show(reason: Reason): void {
+    this.reason = reason
+    const told = `${reason} ${this.view.carries}`
+    if (told === this.told || this.isOver) return
+    this.told = told
+    this.outside.changed()
+  }
+}

@@ -1,0 +1,313 @@
+// The direct channel of a call between two devices, on a virtual clock, with the page's half and the lanes made up.
+import assert from "node:assert/strict"
+import { afterEach, beforeEach, mock, test } from "node:test"
+import type { Description } from "../../src/core/e2ee/direct.js"
+import { callKey, openFrame, sealFrame, SFrameError, SFrameReceiver, SFrameSender } from "../../src/core/e2ee/sframe.js"
+import { OVERLAP_MS, SILENT_MS } from "../../src/core/protocol/carriers-constants.js"
+import { Direct, DIRECT_SIGNAL_KIND, type WhyOff } from "../../src/worker/direct.js"
+import type { DirectNews, DirectOrder } from "../../src/worker/direct-ports.js"
+
+const BASE_KEY = new Uint8Array(32).fill(7)
+const FRAME_MS = 60
+const HERE: Description = { ufrag: "aB3+", password: "0123456789abcdefghij+/", fingerprint: new Uint8Array(32), candidates: [{ address: "192.0.2.7", port: 50_000 }] }
+let nowMs = 0
+/** Frames that the cipher has not opened yet. */
+let opening = 0
+
+/** What a page with WebRTC does, as far as the worker sees it. */
+class FakePeer {
+  onmessage: ((event: { data: DirectNews }) => void) | null = null
+  readonly orders: DirectOrder[] = []
+  other: FakePeer | undefined
+  attempt = 0
+  isOpen = false
+  /** Nothing passes, and nothing says so. */
+  isCut = false
+  /** How far an attempt gets: to nothing, to a path without keys, to an open channel. */
+  reaches: "nothing" | "path" | "open" = "open"
+  /** The channel itself, for a worker that may have it; it tells of its end after the page has closed its connection. */
+  channel: { readyState: string; onclose: (() => void) | null; close: () => void } | undefined
+  handsOver = false
+
+  postMessage(order: DirectOrder): void {
+    this.orders.push(structuredClone(order))
+    if (order.kind === "offer" || order.kind === "answer") {
+      this.attempt = order.attempt
+      if (this.handsOver) {
+        this.channel = { readyState: "connecting", onclose: null, close: () => undefined }
+        this.tell({ kind: "channel", attempt: order.attempt, channel: this.channel as unknown as RTCDataChannel })
+      }
+      this.tell({ kind: "described", attempt: order.attempt, description: HERE })
+    } else if (order.kind === "accept") {
+      for (const peer of [this, this.other!]) {
+        if (this.reaches === "path") peer.tell({ kind: "path", attempt: peer.attempt })
+        if (this.reaches !== "open") continue
+        peer.isOpen = true
+        peer.tell({ kind: "open", attempt: peer.attempt })
+      }
+    } else if (order.kind === "message") {
+      if (this.isOpen && this.other?.isOpen && !this.isCut) this.other.tell({ kind: "message", attempt: this.other.attempt, bytes: order.bytes })
+    } else {
+      this.isOpen = false
+      setImmediate(() => this.channel?.onclose?.())
+    }
+  }
+
+  close(): void {
+    this.isOpen = false
+  }
+
+  tell(news: DirectNews): void {
+    setImmediate(() => this.onmessage?.({ data: news }))
+  }
+}
+
+class Device {
+  readonly direct: Direct
+  readonly peer = new FakePeer()
+  readonly heard = new Map<number, number>()
+  readonly lanes: Uint8Array[] = []
+  other: Device | undefined
+  sender: SFrameSender | undefined
+  private readonly receiver = new SFrameReceiver()
+
+  constructor(readonly leaf: number, readonly otherLeaf: number, why: WhyOff | null = null) {
+    this.direct = new Direct(leaf, otherLeaf, why, {
+      onLanes: (body) => this.lanes.push(body) > 0 && setImmediate(() => void this.other?.direct.signal(body.subarray(1))),
+      frameOnLanes: (sealed) => this.lanes.push(sealed) > 0 && setImmediate(() => this.other?.cameByLanes(sealed)),
+      opened: (sealed) => this.open(sealed),
+      changed: () => undefined,
+    })
+  }
+
+  async start(): Promise<void> {
+    await this.direct.takeKey(BASE_KEY, 1, 10_000)
+    this.sender = new SFrameSender(await callKey(BASE_KEY, this.leaf, 1))
+    this.receiver.addKey(await callKey(BASE_KEY, this.otherLeaf, 1))
+  }
+
+  attach(): void {
+    this.direct.attach(this.peer as unknown as MessagePort)
+  }
+
+  async speak(): Promise<void> {
+    this.direct.send(await sealFrame(this.sender!, Uint8Array.of(1)))
+  }
+
+  cameByLanes(sealed: Uint8Array): void {
+    this.direct.cameByLanes(sealed)
+    void this.open(sealed)
+  }
+
+  async open(sealed: Uint8Array): Promise<"new" | "copy" | "refused"> {
+    opening++
+    try {
+      const { ctr } = await openFrame(this.receiver, sealed)
+      this.heard.set(ctr, nowMs)
+    } catch (error) {
+      return (error as SFrameError).reason === "replayed" ? "copy" : "refused"
+    } finally {
+      opening--
+    }
+    this.direct.peerIsHere()
+    return "new"
+  }
+
+  gapMs(): number {
+    const times = [...this.heard.values()].sort((a, b) => a - b)
+    return Math.max(...times.slice(1).map((at, i) => at - times[i]!))
+  }
+}
+
+const settled = async (): Promise<void> => {
+  for (let turn = 0; turn < 8 || opening > 0; turn = opening > 0 ? 0 : turn + 1) await new Promise((resolve) => setImmediate(resolve))
+}
+
+/** Both talk; timers and clock go on together. */
+async function talk(devices: readonly Device[], ms: number): Promise<void> {
+  for (const end = nowMs + ms; nowMs < end; ) {
+    if (nowMs % FRAME_MS === 0) for (const device of devices) await device.speak()
+    nowMs += 10
+    mock.timers.tick(10)
+    await settled()
+  }
+}
+
+beforeEach(() => {
+  nowMs = 0
+  mock.timers.enable({ apis: ["setTimeout", "setInterval"] })
+  mock.method(performance, "now", () => nowMs)
+})
+
+afterEach(() => {
+  mock.timers.reset()
+  mock.restoreAll()
+})
+
+async function two(whyA: WhyOff | null = null, whyB: WhyOff | null = null): Promise<readonly [Device, Device]> {
+  const [a, b] = [new Device(0, 1, whyA), new Device(1, 0, whyB)]
+  ;[a.other, b.other, a.peer.other, b.peer.other] = [b, a, b.peer, a.peer]
+  for (const device of [a, b]) {
+    await device.start()
+    device.attach()
+  }
+  return [a, b]
+}
+
+test("sound moves to the channel after both ways were compared, and the lanes fall silent", async () => {
+  const [a, b] = await two()
+  await talk([a, b], 1_000)
+  assert.deepEqual([a.direct.view.state, b.direct.view.state], ["open", "open"])
+  assert.equal(a.direct.view.carries, false)
+  await talk([a, b], OVERLAP_MS + 500)
+  assert.deepEqual([a.direct.view.carries, b.direct.view.carries], [true, true])
+  const before = a.lanes.length
+  await talk([a, b], 3_000)
+  assert.equal(a.lanes.length, before)
+  for (const { heard } of [a, b]) assert.deepEqual([...heard.keys()], [...heard.keys()].map((_, i) => i))
+  a.direct.stop()
+  b.direct.stop()
+})
+
+for (const how of ["silently", "by closing"] as const) {
+  test(`a path that is cut ${how} leaves no gap, and is tried again later`, async () => {
+    const [a, b] = await two()
+    await talk([a, b], 4_020)
+    assert.ok(a.direct.view.carries)
+    if (how === "silently") a.peer.isCut = b.peer.isCut = true
+    else for (const { peer } of [a, b]) peer.tell({ kind: "closed", attempt: peer.attempt })
+    await talk([a, b], SILENT_MS + 200)
+    for (const device of [a, b]) {
+      assert.deepEqual([device.direct.view.state, device.direct.view.carries, device.direct.found], ["blocked", false, "blocked"])
+      assert.equal(device.direct.view.clause, ": direct UDP passed, and then fell silent.")
+    }
+    await talk([a, b], 2_000)
+    for (const device of [a, b]) {
+      assert.ok(device.gapMs() <= 300, `${device.gapMs()} ms`)
+      assert.ok(device.heard.size >= nowMs / FRAME_MS - 2)
+    }
+    a.peer.isCut = b.peer.isCut = false
+    await talk([a, b], 11_000)
+    assert.equal(a.direct.view.state, "open")
+    a.direct.stop()
+    b.direct.stop()
+  })
+}
+
+for (const why of ["hidden", "stranger", "changed", "group"] as const) {
+  for (const who of [0, 1]) {
+    test(`where it is forbidden (${why}) to device ${who}, its page is asked for nothing`, async () => {
+      const devices = await two(who === 0 ? why : null, who === 1 ? why : null)
+      await talk(devices, 3_000)
+      const [forbidden, other] = [devices[who]!, devices[1 - who]!]
+      assert.deepEqual(forbidden.peer.orders, [{ kind: "end" }])
+      assert.equal(forbidden.direct.view.state, "off")
+      assert.deepEqual([other.direct.view.state, other.direct.view.framesDirect], ["blocked", 0])
+      assert.match(other.direct.view.why, /other side/)
+      assert.equal(other.direct.found, "off", "the network is not to blame")
+      devices.forEach(({ direct }) => direct.stop())
+    })
+  }
+}
+
+test("a channel that was handed over says nothing of the network when the other side wanted none", async () => {
+  const [a, b] = [new Device(0, 1), new Device(1, 0)]
+  ;[a.other, b.other, a.peer.handsOver] = [b, a, true]
+  for (const device of [a, b]) await device.start()
+  a.attach()
+  b.direct.attach("hidden")
+  await talk([a, b], 15_000)
+  assert.match(a.direct.view.clause, /other side does not connect/)
+  assert.equal(a.direct.found, "off")
+  assert.equal(a.peer.orders.filter(({ kind }) => kind === "offer").length, 1, "it is not asked again")
+  a.direct.stop()
+})
+
+for (const [reaches, found, words] of [
+  ["nothing", "blocked", ": direct UDP does not pass here."],
+  ["path", "keys_blocked", ": direct UDP passes here, but the exchange of its keys does not."],
+] as const) {
+  test(`an attempt that reaches ${reaches} is told as ${found}, and while it is tried again`, async () => {
+    const [a, b] = await two()
+    a.peer.reaches = reaches
+    await talk([a, b], 1_000)
+    assert.deepEqual([a.direct.view.clause, a.direct.found], ["; a direct one is being tried.", "trying"])
+    await talk([a, b], 8_000)
+    for (const { direct } of [a, b]) assert.deepEqual([direct.view.clause, direct.found], [words, found])
+    const tried = a.peer.attempt
+    await talk([a, b], 12_000)
+    assert.ok(a.peer.attempt > tried)
+    for (const { direct } of [a, b]) assert.deepEqual([direct.view.clause, direct.found], [words, found])
+    a.peer.reaches = "open"
+    await talk([a, b], 30_000)
+    for (const { direct } of [a, b]) assert.deepEqual([direct.view.state, direct.view.carries, direct.found], ["open", true, "open"])
+    a.direct.stop()
+    b.direct.stop()
+  })
+}
+
+test("a channel that opens but loses much is told as degraded, and carries nothing alone", async () => {
+  const [a, b] = await two()
+  let sent = 0
+  const { tell } = b.peer
+  b.peer.tell = (news) => (news.kind === "message" && news.bytes[0] === 1 && ++sent % 4 === 0) || tell.call(b.peer, news)
+  await talk([a, b], 6_000)
+  assert.deepEqual([a.direct.view.state, a.direct.view.carries, a.direct.found], ["open", false, "degraded"])
+  assert.equal(a.direct.view.clause, ": direct UDP passes here, but badly.")
+  a.direct.stop()
+  b.direct.stop()
+})
+
+test("without the page's half the person hides the address", async () => {
+  const device = new Device(0, 1)
+  device.direct.attach("hidden")
+  assert.deepEqual([device.direct.view.state, device.direct.view.carries], ["off", false])
+  assert.match(device.direct.view.clause, /because you hide your address/)
+})
+
+test("the server sees no address, and a signalling frame of nobody changes nothing", async () => {
+  const [a, b] = await two()
+  await talk([a, b], 500)
+  const signals = a.lanes.filter((body) => body[0] === DIRECT_SIGNAL_KIND)
+  assert.ok(signals.length > 0)
+  for (const body of signals) {
+    assert.ok([160, 320, 640].includes(body.length), String(body.length))
+    assert.ok(!Buffer.from(body).includes("192.0.2.7"))
+  }
+  const orders = b.peer.orders.length
+  await b.direct.signal(signals[0]!.subarray(1)) // again
+  const forged = signals[0]!.slice(1)
+  forged[40]! ^= 1
+  await b.direct.signal(forged)
+  await b.direct.signal(new Uint8Array(3))
+  await settled()
+  assert.equal(b.peer.orders.filter(({ kind }) => kind !== "message").length <= orders, true)
+  a.direct.stop()
+  b.direct.stop()
+})
+
+test("a browser without WebRTC refuses, and says so", async () => {
+  const [a, b] = [new Device(0, 1), new Device(1, 0)]
+  ;[a.other, b.other] = [b, a]
+  for (const device of [a, b]) await device.start()
+  a.direct.attach("unable")
+  b.attach()
+  await talk([a, b], 1_000)
+  assert.match(a.direct.view.clause, /this browser/)
+  assert.match(b.direct.view.clause, /other side/)
+  b.direct.stop()
+})
+
+test("another network is tried at once, whoever notices it", async () => {
+  const [a, b] = await two()
+  await talk([a, b], 1_000)
+  for (const { peer } of [a, b]) {
+    const attempt = a.peer.attempt
+    peer.tell({ kind: "network" })
+    await talk([a, b], 500)
+    assert.equal(a.peer.attempt, attempt + 1)
+    assert.equal(b.direct.view.state, "open")
+  }
+  a.direct.stop()
+  b.direct.stop()
+})
