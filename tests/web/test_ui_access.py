@@ -115,7 +115,19 @@ async def test_from_right_to_left_everything_is_mirrored() -> None:
 
 
 @pytest.mark.parametrize(
-    "screen", ["chats", "chat", "group-info", "settings", "calls", "in-call", "new-chat", "request"]
+    "screen",
+    [
+        "chats",
+        "chat",
+        "voice-note",
+        "group-info",
+        "settings",
+        "calls",
+        "in-call",
+        "call-notes",
+        "new-chat",
+        "request",
+    ],
 )
 async def test_fingers_hit_every_target(screen: str) -> None:
     scene, act = SCREENS[screen]
