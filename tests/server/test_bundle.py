@@ -19,6 +19,7 @@ from ringthrough.protocol.frames import (
 )
 from ringthrough.protocol.limits import LANES_PER_BUNDLE_MAX
 from ringthrough.server import bundle as bundles
+from ringthrough.server import hub
 from ringthrough.server.app import Limits, Rate, RunningServer
 from tests.server.conftest import StartServer
 from tests.server.script import ANY, Peer, Scene, body, conversation, opened, records, stream_id, token, token_hash
@@ -170,6 +171,39 @@ async def test_who_was_removed_hears_nothing_after_the_commit(server: RunningSer
             removed << acked(0),
             removed >> Join(5, HIS, 1),
             removed << refused(5, "forbidden"),
+        )
+        await scene.quiet()
+
+
+@pytest.mark.promise("CANNOT-SNOOP-AFTER")
+async def test_who_was_removed_and_has_no_lanes_hears_no_frame_either(server: RunningServer) -> None:
+    async with Scene(server) as scene:
+        alice, removed = await two_members(scene)
+        await scene.play(
+            alice >> Join(3, HERS, 1),
+            alice << joined(3),
+            alice >> Append(1, 4, (body("remove"),), 0, token_hash("t1")),
+            alice << Appended(4, 1),
+            alice << records(1, 1, "remove"),
+            removed << records(1, 1, "remove"),
+            alice >> Carry(0, 0, body("secret")),
+            alice << acked(0),
+        )
+        await scene.quiet()
+
+
+async def test_a_stream_has_so_many_bundles_and_no_more(
+    server: RunningServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(hub, "BUNDLES_PER_STREAM_MAX", 2)
+    async with Scene(server) as scene:
+        await in_call(scene)
+        third = await scene.connect("third")
+        await scene.play(
+            third >> Open(2, TALK, token("t0"), 1),
+            third << opened(2, 1, 7),
+            third >> Join(3, bytes(15) + b"3", 1),
+            third << refused(3, "too_many"),
         )
         await scene.quiet()
 
