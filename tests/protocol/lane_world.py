@@ -74,6 +74,8 @@ class World:
     body: bytes = bytes(160)
     follow_lean: bool = True
     level_fixed: Level | None = None
+    talks_back: bool = False
+    """The other direction has frames too, on the lanes in turn, and fewer where this one has."""
     now_ms: float = 0.0
     delays_ms: dict[int, tuple[float, float | None]] = field(default_factory=dict)
     levels: list[tuple[float, Level]] = field(default_factory=list)
@@ -98,6 +100,8 @@ class World:
 
     def run(self, seconds: float) -> None:
         self.at(1.0, self._speak)
+        if self.talks_back:
+            self.at(31.0, self._speak_back)
         while self._events and self._events[0][0] <= seconds * 1000:
             self.now_ms, _, what = heapq.heappop(self._events)
             what(self.now_ms)
@@ -118,6 +122,11 @@ class World:
         self._transmit(self.sender.send(number.to_bytes(4, "big") + self.body[4:], now_ms))
         lean = self.follow_lean and self.controller.is_narrow(now_ms)
         self.at(now_ms + (120.0 if lean else self.frame_ms), self._speak)
+
+    def _speak_back(self, now_ms: float) -> None:
+        lane = self.sender.lanes[int(now_ms // self.frame_ms) % len(self.sender.lanes)]
+        self._put(lane, "down", len(self.body) + OVERHEAD_BYTES, lambda now_ms: None)
+        self.at(now_ms + (120.0 if self.controller.is_narrow(now_ms) else self.frame_ms), self._speak_back)
 
     def _tick(self, now_ms: float) -> None:
         self._tick_ms = None

@@ -389,6 +389,8 @@ def hops() -> Iterator[tuple[str, str, int, list[Event]]]:
     yield "narrow", "32 kbit/s for 6 s", 0, hop(58, 2, narrow)
     slower = Way(25.0, rate_bps=lambda now_ms: 32_000.0 if now_ms >= 2000 else float("inf"))
     yield "narrow-for-good", "32 kbit/s, and never more again", 0, hop(20, 2, slower)
+    begun = Way(25.0, rate_bps=lambda now_ms: 32_000.0, free_ms=600.0)
+    yield "narrow-and-full", "32 kbit/s, and something else is still in the pipe", 0, hop(10, 1, begun)
     yield "lane-ends", "one of two connections breaks", 0, hop(8, 2, Way(25.0), lambda world: world.end(0, 4010))
     yield (
         "lane-stalls",

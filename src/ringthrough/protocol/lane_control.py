@@ -117,7 +117,6 @@ class Controller:
         self._round_trips_base = WindowMinimum(BASE_WINDOW_MS)
         self._delays = WindowMinimum(DELAY_WINDOW_MS)
         self._delays_short = WindowMinimum(PROBATION_WINDOW_MS)
-        self._is_new = True
         self._probation_ms = float("-inf")
         """Until when the present level is on probation."""
         self._excused_ms = float("-inf")
@@ -175,8 +174,10 @@ class Controller:
         return 1.25 * self.round_trip_ms + 15 + SPARING_MS * self.is_spared(now_ms)
 
     def is_narrow(self, now_ms: float) -> bool:
-        """Whether less sound should be sent: this hop is lean, or one behind it said so lately."""
-        return self.level is Level.LEAN or now_ms - self._narrow_heard_ms < NARROW_HEARD_MS
+        """Whether less sound should be sent: this hop is lean, or it or one behind it looked narrow lately."""
+        if self.level is Level.LEAN or now_ms - self._narrow_heard_ms < NARROW_HEARD_MS:
+            return True
+        return now_ms < max(self._probation_ms, self._excused_ms) and self.queueing_ms(now_ms) >= QUEUEING_MS_OVER
 
     def queueing_ms(self, now_ms: float) -> float:
         """By how much even the fastest copy of the last second was slower than the way can be."""
@@ -196,18 +197,20 @@ class Controller:
             self._outcomes.append((now_ms, False))
 
     def missed(self, now_ms: float) -> None:
-        """A copy was not. While the pipe is full, that says nothing about loss."""
-        if self.queueing_ms(now_ms) < CLEAR_MS:
+        """A copy was not. Before the first answer, and while the pipe is full, that says nothing about loss."""
+        if self._delay_zero is not None and self.queueing_ms(now_ms) < CLEAR_MS:
             self._outcomes.append((now_ms, True))
             self._missed += 1
 
     def measured(self, round_trip_ms: float, delay_ms: int, now_ms: float) -> None:
-        """A round trip, and the one-way delay of the same copy (modulo 2^32, from any zero)."""
+        """A round trip, and the one-way delay of the same copy (modulo 2^32, from any zero). With the first one a hop
+        begins on probation, for it may be narrow from the start."""
         self._round_trips.add(round_trip_ms, now_ms)
         self._round_trips_base.add(round_trip_ms, now_ms)
         self.round_trip_ms = self._round_trips.minimum(now_ms) or round_trip_ms
         if self._delay_zero is None:
             self._delay_zero = delay_ms
+            self._probation_ms = now_ms + PROBATION_MS
         relative = (delay_ms - self._delay_zero + UINT32_MAX // 2) % (UINT32_MAX + 1) - UINT32_MAX // 2
         self._delays.add(relative, now_ms)
         self._delays_short.add(relative, now_ms)
@@ -223,11 +226,13 @@ class Controller:
         """A connection is being opened; its handshake takes room in the pipe for a moment."""
         self._excused_ms = now_ms + EXCUSED_MS
 
+    def overflowed(self, now_ms: float) -> None:
+        """Frames are dropped while answers come: a queue as long as is allowed, and perhaps since the hop began."""
+        if self.level is not Level.LEAN and now_ms >= self._drained_ms:
+            self._step_down(now_ms)
+
     def update(self, now_ms: float) -> None:
-        """Judge anew; called before each frame. A hop begins on probation, for it may be narrow from the start."""
-        if self._is_new:
-            self._is_new = False
-            self._probation_ms = now_ms + PROBATION_MS
+        """Judge anew; called before each frame."""
         queueing_ms = self.queueing_ms(now_ms)
         self._note_queueing(queueing_ms, now_ms)
         if self._is_sustained(now_ms):

@@ -24,6 +24,10 @@ STALL_MS_MIN = 1000
 STALL_ROUND_TRIPS = 4
 STUCK_MS = 60
 """How much longer than an answer may take all lanes must have waited before a further one is wanted."""
+STUCK_MS_UNKNOWN = 1000
+"""The same before the first answer: what opened the call may fill a narrow pipe, and a handshake would fill it up."""
+OVERFLOWS, OVERFLOW_MS = 3, 1000
+"""So many frames dropped within so long, with answers in between, show a full pipe whatever its delay was before."""
 SILENCE_MS = 700
 """When no lane has answered for this and a round trip and a half, the network under all of them is in doubt."""
 WINDOW_FRAMES = 1024
@@ -93,6 +97,7 @@ class LaneSender:
         self._acked_ms = float("-inf")
         self.copies_sent = 0
         self.frames_dropped = 0
+        self._overflows_ms: deque[float] = deque(maxlen=OVERFLOWS)
 
     @property
     def lanes(self) -> list[LaneId]:
@@ -127,6 +132,7 @@ class LaneSender:
         out = self._transmit(frame, plan.copies, now_ms)
         if not out:
             self.frames_dropped += 1
+            self._note_drop(now_ms)
             return out
         self._next_seq = (self._next_seq + 1) & UINT32_MAX
         self._frames[frame.seq] = frame
@@ -184,7 +190,8 @@ class LaneSender:
     def is_stuck(self, now_ms: float) -> bool:
         """Whether a loss holds up every lane: answers are overdue, and none has come meanwhile. A full pipe looks
         otherwise: there, late answers keep coming."""
-        patience_ms = self.controller.resend_after_ms(now_ms) + STUCK_MS
+        is_new = self._acked_ms == float("-inf")
+        patience_ms = STUCK_MS_UNKNOWN if is_new else self.controller.resend_after_ms(now_ms) + STUCK_MS
         waits = [state.waited_ms(now_ms) for state in self._lanes.values()]
         return min(waits, default=0.0) > patience_ms and now_ms - self._acked_ms > patience_ms
 
@@ -193,6 +200,13 @@ class LaneSender:
         patience_ms = SILENCE_MS + 1.5 * self.controller.round_trip_ms
         waits = [state.waited_ms(now_ms) for state in self._lanes.values()]
         return max(waits, default=0.0) > patience_ms and now_ms - self._acked_ms > patience_ms
+
+    def _note_drop(self, now_ms: float) -> None:
+        if self._overflows_ms and self._acked_ms <= self._overflows_ms[-1]:
+            return
+        self._overflows_ms.append(now_ms)
+        if len(self._overflows_ms) == OVERFLOWS and now_ms - self._overflows_ms[0] <= OVERFLOW_MS:
+            self.controller.overflowed(now_ms)
 
     def _transmit(self, frame: _Frame, copies: int, now_ms: float) -> list[Transmission]:
         out: list[Transmission] = []

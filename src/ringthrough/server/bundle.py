@@ -73,9 +73,9 @@ class Bundle:
         return len(self._lanes)
 
     @property
-    def is_lean(self) -> bool:
-        """Whether the way to this device is narrow."""
-        return self._sender.controller.level is Level.LEAN
+    def is_narrow(self) -> bool:
+        """Whether the way to this device has no room."""
+        return self._sender.controller.is_narrow(self._now_ms())
 
     def join(self, lane: Lane) -> LaneId:
         """Another connection; frames go on it from now on."""

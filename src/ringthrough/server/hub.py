@@ -420,7 +420,7 @@ def _carry(active: ActiveStream, sender: Bundle, body: bytes) -> bool:
     for bundle in active.bundles or ():
         if bundle is not sender and bundle.epoch == active.epoch:
             bundle.send(body)
-            is_narrow = is_narrow or bundle.is_lean
+            is_narrow = is_narrow or bundle.is_narrow
     for subscription in active.subscriptions:
         if subscription.bundle is None and Right.SIGNAL in subscription.rights:
             subscription.owner.outlet.signal(signalled_header(subscription.handle), body)

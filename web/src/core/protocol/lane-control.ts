@@ -68,7 +68,6 @@ export class Controller {
   /** When the hop was last lean. */
   private leanMs = -Infinity
 
-  private isNew = true
   /** Until when queueing has another reason than this hop's frames. */
   private excusedMs = -Infinity
 
@@ -122,9 +121,10 @@ export class Controller {
     return roundTripMs + given.QUEUED_MS_MAX + (this.isSpared(nowMs) ? given.SPARING_MS : 0)
   }
 
-  /** Whether less sound should be sent: this hop is lean, or one behind it said so lately. */
+  /** Whether less sound should be sent: this hop is lean, or it or one behind it looked narrow lately. */
   isNarrow(nowMs: number): boolean {
-    return this.levelNow === Level.LEAN || nowMs - this.narrowHeardMs < given.NARROW_HEARD_MS
+    if (this.levelNow === Level.LEAN || nowMs - this.narrowHeardMs < given.NARROW_HEARD_MS) return true
+    return nowMs < Math.max(this.probationMs, this.excusedMs) && this.queueingMs(nowMs) >= given.QUEUEING_MS_OVER
   }
 
   /** By how much even the fastest copy of the last second was slower than the way can be. */
@@ -147,19 +147,25 @@ export class Controller {
     if (this.queueingMs(nowMs) < given.CLEAR_MS) this.outcomes.push([nowMs, false])
   }
 
-  /** A copy was not. While the pipe is full, that says nothing about loss. */
+  /** A copy was not. Before the first answer, and while the pipe is full, that says nothing about loss. */
   missed(nowMs: number): void {
-    if (this.queueingMs(nowMs) >= given.CLEAR_MS) return
+    if (this.delayZero === undefined || this.queueingMs(nowMs) >= given.CLEAR_MS) return
     this.outcomes.push([nowMs, true])
     this.missedCount++
   }
 
-  /** A round trip, and the one-way delay of the same copy (modulo 2^32, from any zero). */
+  /**
+   * A round trip, and the one-way delay of the same copy (modulo 2^32, from any zero). A hop begins on probation, for it
+   * may be narrow from the start.
+   */
   measured(roundTripMs: number, delayMs: number, nowMs: number): void {
     this.roundTrips.add(roundTripMs, nowMs)
     this.roundTripsBase.add(roundTripMs, nowMs)
     this.roundTripNowMs = this.roundTrips.minimum(nowMs) || roundTripMs
-    this.delayZero ??= delayMs
+    if (this.delayZero === undefined) {
+      this.delayZero = delayMs
+      this.probationMs = nowMs + given.PROBATION_MS
+    }
     const half = (given.UINT32_MAX - 1) / 2
     const relative = ((delayMs - this.delayZero + half) >>> 0) - half
     this.delays.add(relative, nowMs)
@@ -178,12 +184,13 @@ export class Controller {
     this.excusedMs = nowMs + given.EXCUSED_MS
   }
 
-  /** Judge anew; called before each frame. A hop begins on probation, for it may be narrow from the start. */
+  /** Frames are dropped while answers come: a queue as long as is allowed, and perhaps since the hop began. */
+  overflowed(nowMs: number): void {
+    if (this.levelNow !== Level.LEAN && nowMs >= this.drainedMs) this.stepDown(nowMs)
+  }
+
+  /** Judge anew; called before each frame. */
   update(nowMs: number): void {
-    if (this.isNew) {
-      this.isNew = false
-      this.probationMs = nowMs + given.PROBATION_MS
-    }
     const queueingMs = this.queueingMs(nowMs)
     this.noteQueueing(queueingMs, nowMs)
     if (this.isSustained(nowMs)) this.stepDown(nowMs)

@@ -9,6 +9,11 @@ export const STALL_MS_MIN = 1000
 export const STALL_ROUND_TRIPS = 4
 /** How much longer than an answer may take all lanes must have waited before a further one is wanted. */
 export const STUCK_MS = 60
+/** The same before the first answer: what opened the call may fill a narrow pipe, and a handshake would fill it up. */
+export const STUCK_MS_UNKNOWN = 1000
+/** So many frames dropped within so long, with answers in between, show a full pipe whatever its delay was before. */
+export const OVERFLOWS = 3
+export const OVERFLOW_MS = 1000
 /** When no lane has answered for this and a round trip and a half, the network under all of them is in doubt. */
 export const SILENCE_MS = 700
 /** How far behind the newest frame a receiver still tells a copy from a frame. */

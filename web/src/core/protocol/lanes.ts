@@ -6,7 +6,7 @@
 import type { Brand } from "../brand.js"
 import { type Controller, Level } from "./lane-control.js"
 import { QUEUED_MS_MAX, SPARING_FRAMES, SPARING_MS, UINT32_MAX } from "./lane-control-constants.js"
-import { FRAME_LIFETIME_MS, SILENCE_MS, STALL_MS_MIN, STALL_ROUND_TRIPS, STUCK_MS, UNANSWERED_MAX, WINDOW_FRAMES } from "./lanes-constants.js"
+import { FRAME_LIFETIME_MS, OVERFLOW_MS, OVERFLOWS, SILENCE_MS, STALL_MS_MIN, STALL_ROUND_TRIPS, STUCK_MS, STUCK_MS_UNKNOWN, UNANSWERED_MAX, WINDOW_FRAMES } from "./lanes-constants.js"
 
 export type LaneId = Brand<number, "LaneId">
 
@@ -64,6 +64,7 @@ export class LaneSender {
   private ackedMs = -Infinity
   copiesSent = 0
   framesDropped = 0
+  private overflowsMs: number[] = []
 
   constructor(
     readonly controller: Controller,
@@ -109,6 +110,7 @@ export class LaneSender {
     const out = this.transmit(frame, this.controller.plan.copies, nowMs)
     if (out.length === 0) {
       this.framesDropped++
+      this.noteDrop(nowMs)
       return out
     }
     this.nextSeq = (this.nextSeq + 1) >>> 0
@@ -167,7 +169,8 @@ export class LaneSender {
    * there, late answers keep coming.
    */
   isStuck(nowMs: number): boolean {
-    const patienceMs = this.controller.resendAfterMs(nowMs) + STUCK_MS
+    const isNew = this.ackedMs === -Infinity
+    const patienceMs = isNew ? STUCK_MS_UNKNOWN : this.controller.resendAfterMs(nowMs) + STUCK_MS
     const waits = [...this.lanesOpen.values()].map((state) => state.waitedMs(nowMs))
     return waits.length > 0 && Math.min(...waits) > patienceMs && nowMs - this.ackedMs > patienceMs
   }
@@ -177,6 +180,14 @@ export class LaneSender {
     const patienceMs = SILENCE_MS + 1.5 * this.controller.roundTripMs
     const waits = [...this.lanesOpen.values()].map((state) => state.waitedMs(nowMs))
     return Math.max(0, ...waits) > patienceMs && nowMs - this.ackedMs > patienceMs
+  }
+
+  private noteDrop(nowMs: number): void {
+    const last = this.overflowsMs.at(-1)
+    if (last !== undefined && this.ackedMs <= last) return
+    this.overflowsMs = [...this.overflowsMs, nowMs].slice(-OVERFLOWS)
+    const [first] = this.overflowsMs
+    if (this.overflowsMs.length === OVERFLOWS && first !== undefined && nowMs - first <= OVERFLOW_MS) this.controller.overflowed(nowMs)
   }
 
   private transmit(frame: Frame, copies: number, nowMs: number): Transmission[] {
