@@ -39,6 +39,22 @@ def test_call_profile_is_good(speech: Pcm, decoded: Pcm) -> None:
     assert result.seconds_compared == pytest.approx(speech.size / SAMPLE_RATE_HZ)
 
 
+def test_a_segment_in_which_speech_only_just_begins_says_nothing(speech: Pcm, decoded: Pcm) -> None:
+    pause = silence(4 * SAMPLE_RATE_HZ)
+    said, heard = np.concatenate([pause, speech]), np.concatenate([pause, decoded])
+    for begins_s in np.arange(0.05, 0.35, 0.1):
+        moved = int(begins_s * SAMPLE_RATE_HZ)
+        result = score(said[moved:], heard[moved:])
+        assert result.estoi == pytest.approx(score(speech, decoded).estoi, abs=0.01)
+
+
+def test_too_little_speech_is_no_reference() -> None:
+    click = silence(2 * SAMPLE_RATE_HZ)
+    click[16_000:17_000] = 9_000
+    with pytest.raises(ScoreError, match="too little"):
+        score(click, click)
+
+
 def test_call_with_delay_and_jitter_scores_as_the_codec(speech: Pcm, packets: list[bytes], decoded: Pcm) -> None:
     playout = Playout()
     heard = [silence(SAMPLE_RATE_HZ * 3)]

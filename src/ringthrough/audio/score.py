@@ -67,11 +67,15 @@ def score(reference: npt.NDArray[np.generic], heard: npt.NDArray[np.generic]) ->
         raise ScoreError("nothing is said in the reference")
     aligned = counterpart(said, got, segments)
     pesq_values = [pesq(said[s.start : s.stop], aligned[s.start : s.stop]) for s in spoken]
-    estoi_values = [estoi(said[s.start : s.stop], aligned[s.start : s.stop]) for s in spoken]
     lengths = [segment.stop - segment.start for segment in spoken]
-    pesq_segments, estoi_segments = _mean(pesq_values, lengths), _mean(estoi_values, lengths)
+    pesq_segments = _mean(pesq_values, lengths)
     pesq_whole = _in_blocks(pesq, said, aligned, segments)
     estoi_whole = estoi(said, aligned)
+    if estoi_whole is None:
+        raise ScoreError("too little is said in the reference")
+    estoi_by_segment = [(estoi(said[s.start : s.stop], aligned[s.start : s.stop]), s.stop - s.start) for s in spoken]
+    judged = [(value, length) for value, length in estoi_by_segment if value is not None]
+    estoi_segments = _mean(*map(list, zip(*judged, strict=True))) if judged else estoi_whole
     lags_ms = [segment.lag * 1000 / SAMPLE_RATE_HZ for segment in spoken]
     return Score(
         estoi=min(estoi_whole, estoi_segments),
@@ -130,14 +134,17 @@ def _pesq() -> Metric:
     return measure
 
 
-def _estoi() -> Metric:
+def _estoi() -> Callable[[FloatPcm, FloatPcm], float | None]:
+    """ESTOI; None where the reference speaks for less than its window of 384 ms."""
     module = _load("pystoi")
 
-    def measure(said: FloatPcm, got: FloatPcm) -> float:
-        # Its silent recordings warn of a division by zero; too little speech for one window gives 1e-5.
-        with warnings.catch_warnings(), np.errstate(all="ignore"):
-            warnings.simplefilter("ignore")
+    def measure(said: FloatPcm, got: FloatPcm) -> float | None:
+        # Silent recordings warn of a division by zero.
+        with warnings.catch_warnings(record=True) as warned, np.errstate(all="ignore"):
+            warnings.simplefilter("always")
             value = float(module.stoi(said, got, SAMPLE_RATE_HZ, extended=True))
+        if any("Not enough STFT frames" in str(warning.message) for warning in warned):
+            return None
         return value if math.isfinite(value) else 0.0
 
     return measure
