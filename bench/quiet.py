@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ctypes
 import os
 import resource
 import time
@@ -12,6 +13,8 @@ from pathlib import Path
 STAT = Path("/proc/stat")
 OTHERS_CORES_MAX = 0.1
 """Beyond a tenth of a core the figures are not fit to be quoted."""
+ORPHANS_S_MAX = 2.0
+_PR_SET_CHILD_SUBREAPER = 36
 _IDLE, _IOWAIT, _STEAL, _USER_TO_STEAL = 3, 4, 7, 8
 
 
@@ -51,7 +54,8 @@ def cpu_times(stat: str, ticks_per_s: int) -> CpuTimes:
 
 
 class Watch:
-    """From its making on. Children count as ours once they have been waited for."""
+    """From its making on. Children count as ours once they have been waited for: a browser's, whose parents go before
+    them, come to us for that."""
 
     def __init__(
         self,
@@ -60,6 +64,7 @@ class Watch:
         own: Callable[[], float] | None = None,
     ) -> None:
         self._clock, self._machine, self._own = clock, machine or _machine, own or _own_s
+        _adopt_orphans()
         self._started_s, self._before, self._own_before_s = clock(), self._machine(), self._own()
 
     def disturbance(self) -> Disturbance:
@@ -75,6 +80,23 @@ def _machine() -> CpuTimes:
     return cpu_times(STAT.read_text(), os.sysconf("SC_CLK_TCK"))
 
 
+def _adopt_orphans() -> None:
+    """prctl(2): what our children leave behind becomes ours."""
+    ctypes.CDLL(None).prctl(_PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
+
+
+def _wait_for_children() -> None:
+    """For those that end in time."""
+    until_s = time.monotonic() + ORPHANS_S_MAX
+    while time.monotonic() < until_s:
+        try:
+            if os.waitpid(-1, os.WNOHANG) == (0, 0):
+                time.sleep(0.02)
+        except ChildProcessError:
+            return
+
+
 def _own_s() -> float:
+    _wait_for_children()
     uses = (resource.getrusage(who) for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN))
     return sum(use.ru_utime + use.ru_stime for use in uses)
