@@ -308,6 +308,22 @@ async def test_a_member_removed_while_talking_is_out_of_the_call(world: World) -
     assert await ended(his) is EndReason.FAILED
 
 
+@pytest.mark.promise("CANNOT-FORGE")
+async def test_who_is_given_the_place_of_the_peer_is_not_the_peer(world: World) -> None:
+    """A member may remove the one somebody talks with and let another device have the leaf: the call ends."""
+    (alice, bob, carol), call, _, _ = await group_call(world)
+    dave = await world.person("dave")
+    tea = carol.find_group("tea")
+    before = {member.leaf: c.account_id for member, c in tea.members()}
+    await soon(carol.remove(tea, ["@bob"]))
+    assert await ended(call) is EndReason.FAILED
+    await soon(carol.add(tea, ["@dave"]))
+    await joined(dave)
+    (leaf,) = [leaf for leaf, account in before.items() if account == bob.context.identity.account_id]
+    assert leaf in {member.leaf for member, _ in tea.members()}, "the place was given away"
+    assert alice.calls._machine is None
+
+
 async def test_a_short_loss_of_the_connection_is_survived(world: World) -> None:
     alice, bob, call, his, at_alice, at_bob = await talking(world)
     generation = alice.context.connection(world.url).generation

@@ -34,6 +34,7 @@ from ringthrough.protocol.limits import BUNDLE_ID_BYTES, PADDED_SIZES_BYTES
 from .conversation import Conversation
 from .direct import DirectRefusal
 from .errors import NotAMember
+from .identity import Credential
 from .lanes import Lanes
 from .notes import SECOND_S, CallNotes
 
@@ -169,6 +170,7 @@ class CallMedia:
         self._conversation = conversation
         self._call_id = call_id
         self.peer_leaf = peer_leaf
+        self._peer = self._device_at(peer_leaf)
         self.notes = CallNotes(conversation, call_id)
         """What is said while frames can carry no speech."""
         self._source = source
@@ -223,7 +225,7 @@ class CallMedia:
 
     async def _watch(self) -> None:
         await self._lost.wait()
-        raise NotAMember("this device was removed from the conversation")
+        raise NotAMember("this device, or the other one, was removed from the conversation")
 
     async def _judge(self) -> None:
         """Once a second, whether the call carries speech; from the first authentic frame on."""
@@ -324,6 +326,10 @@ class CallMedia:
         if self._conversation.status == "left":
             self._lost.set()
             return
+        if self._device_at(self.peer_leaf) != self._peer:
+            # A leaf that becomes free goes to the next who is added, and that is not whom we called (CANNOT-FORGE).
+            self._lost.set()
+            return
         own_leaf = self._conversation.group().own_leaf
         for epoch, base_key in context.store.call_keys(self._conversation.id, self._call_id):
             if epoch <= self._epoch:
@@ -340,6 +346,9 @@ class CallMedia:
             self.stats.refused -= len(early)
             for body in early:
                 self._on_signal(body)
+
+    def _device_at(self, leaf: int) -> Credential | None:
+        return next((c for member, c in self._conversation.members() if member.leaf == leaf), None)
 
     def _now_ms(self) -> float:
         return self._loop.time() * 1000

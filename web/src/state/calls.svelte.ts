@@ -200,6 +200,7 @@ export class Calls {
     await this.#outside.engine.attachAudio(call, sound.capture, sound.playout)
     // With the microphone granted, the browser shows its addresses instead of names that resolve in one network alone.
     await sound.speaking
+    if (this.sound !== sound) return
     const { openDirect, preferences } = this.#outside
     await this.#outside.engine.attachDirect(call, preferences.values.hideAddress ? "hidden" : (openDirect?.() ?? "unable"))
   }

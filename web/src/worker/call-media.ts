@@ -4,7 +4,7 @@ import { decodePayload, PayloadPacker } from "../core/audio/payload.js"
 import { type Profile, type ProfileName, PROFILES, REDUNDANCIES, type Redundancy } from "../core/audio/profiles.js"
 import { NO_REPORT, type Report } from "../core/audio/report.js"
 import { packetSlots } from "../core/audio/toc.js"
-import { concat } from "../core/bytes.js"
+import { concat, toHex } from "../core/bytes.js"
 import { callKey, openFrame, sealFrame, SFrameError, SFrameReceiver, SFrameSender } from "../core/e2ee/sframe.js"
 import type { BundleId } from "../core/protocol/frames.js"
 import { BUNDLE_ID_BYTES, PADDED_SIZES_BYTES } from "../core/protocol/limits.js"
@@ -48,6 +48,8 @@ export class CallMedia {
   private work: Promise<unknown> = Promise.resolve()
   private isOver = false
   private readonly lanes: Lanes
+  /** The device that the call was begun with; its leaf may become another's. */
+  private readonly peer: string | undefined
   /** What is said while frames can carry no speech. */
   readonly notes: CallNotes
   readonly direct: Direct
@@ -63,6 +65,7 @@ export class CallMedia {
     whyNotDirect: WhyOff | null,
     directChanged: () => void,
   ) {
+    this.peer = this.deviceAt(peerLeaf)
     const bundle = random(BUNDLE_ID_BYTES) as BundleId
     const onBody = (body: Uint8Array): void => void this.arrived(body).catch(() => undefined)
     this.lanes = new Lanes(conversation.connection, conversation.stream, bundle, onBody, wayChanged)
@@ -79,11 +82,11 @@ export class CallMedia {
     })
   }
 
-  /** Takes the keys of the call's epochs; again after each commit. */
-  start(): Promise<void> {
+  /** Takes the keys of the call's epochs. Rejects when the peer is not in the group. */
+  async start(): Promise<void> {
     this.lanes.start()
     this.notes.start()
-    return this.takeNewKeys()
+    if (!(await this.takeNewKeys())) throw new Error("the peer is no longer in the group")
   }
 
   stop(): void {
@@ -173,8 +176,8 @@ export class CallMedia {
     const sealed = body.subarray(KIND.length)
     if (body[0] === DIRECT_SIGNAL_KIND) return this.direct.signal(sealed)
     if (body[0] !== KIND[0]) return
-    this.direct.cameByLanes(sealed)
-    await this.open(sealed)
+    const now = performance.now()
+    if ((await this.open(sealed)) !== "refused") this.direct.cameByLanes(sealed, now)
   }
 
   private async open(sealed: Uint8Array): Promise<Heard> {
@@ -209,15 +212,25 @@ export class CallMedia {
     this.playout?.postMessage({ kind: "arrived", slot, packet, repeated } satisfies ArrivedPacket)
   }
 
-  /** Seals with the newest epoch's key, opens with any epoch's since the call began. */
-  async takeNewKeys(): Promise<void> {
+  /**
+   * Seals with the newest epoch's key, opens with any epoch's since the call began. False, and nothing is taken, when
+   * the peer's place in the group is empty or somebody else's (CANNOT-FORGE).
+   */
+  async takeNewKeys(): Promise<boolean> {
+    if (this.deviceAt(this.peerLeaf) !== this.peer) return false
     for (const { epoch, baseKey } of callKeys(this.conversation.context.store, this.callId)) {
       if (epoch <= this.epoch) continue
       this.epoch = epoch
       for (const old of this.receiver.kids) setTimeout(() => this.receiver.forget(old), OLD_KEY_MS)
-      this.receiver.addKey(await callKey(baseKey, this.peerLeaf, epoch))
       await this.direct.takeKey(baseKey, epoch, OLD_KEY_MS)
+      this.receiver.addKey(await callKey(baseKey, this.peerLeaf, epoch))
       this.sender = new SFrameSender(await callKey(baseKey, this.conversation.snapshot.ownLeaf, epoch), this.counterNext)
     }
+    return true
+  }
+
+  private deviceAt(leaf: number): string | undefined {
+    const found = this.conversation.snapshot.members.find(([member]) => member.leaf === leaf)?.[1]
+    return found && toHex(concat(found.accountId, found.deviceId))
   }
 }

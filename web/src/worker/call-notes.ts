@@ -67,6 +67,7 @@ export class CallNotes {
   /** What the person chose for speech; while notes are on, the button decides. Returns what capture does. */
   mute(muted: boolean): boolean {
     this.isMuted = muted
+    if (muted) this.recorder.release()
     return this.isSilent
   }
 

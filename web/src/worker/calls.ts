@@ -17,6 +17,7 @@ import type { Arrival, Conversation } from "./conversation.js"
 import type { WhyOff } from "./direct.js"
 import { EngineError } from "./errors.js"
 import type { CallRow } from "./store/rows.js"
+import type { DirectOrder } from "./direct-ports.js"
 import type { Views } from "./views.js"
 import { sampleOf, viewOfVerdict, viewOfWay, type Way, wordsForWay } from "./way.js"
 
@@ -116,7 +117,7 @@ export class Calls {
     const others = new Set(conversation.snapshot.members.map(([, { accountId }]) => toHex(accountId)).filter((id) => id !== own))
     if (others.size !== 1) return "group"
     const [other] = [...others].map((id) => this.context.people.row(id))
-    if (other?.trust === "changed") return "changed"
+    if (other?.trust === "changed" || other?.isDoubtful === true) return "changed"
     return other?.accepted === true || other?.trust === "verified" ? null : "stranger"
   }
 
@@ -299,6 +300,8 @@ export class Calls {
     if (id !== current.wire) this.crossed(current, id)
     current.answered = true
     current.phase = "connecting"
+    // What has happened while it rang counts too.
+    current.whyNotDirect ??= this.whyNotDirect(current.conversation)
     const media = new CallMedia(
       current.conversation, id, peerLeaf, () => this.heard(current), (report) => this.reported(current, report),
       (way) => this.wayChanged(current, way), {
@@ -313,7 +316,7 @@ export class Calls {
     const watch = async (): Promise<void> => {
       while (this.current === current) {
         await current.conversation.progress.next(this.context.signal)
-        await media.takeNewKeys()
+        if (!(await media.takeNewKeys())) return this.step((m, now) => m.fail(now))
       }
     }
     watch().catch(() => undefined)
@@ -378,7 +381,10 @@ export class Calls {
     clearTimeout(this.timer)
     current.media?.stop()
     current.ports?.forEach((port) => port.close())
-    if (current.media === undefined && current.directPeer instanceof MessagePort) current.directPeer.close()
+    if (current.media === undefined && current.directPeer instanceof MessagePort) {
+      current.directPeer.postMessage({ kind: "end" } satisfies DirectOrder)
+      current.directPeer.close()
+    }
     if (this.current === current) this.current = undefined
     current.phase = "ended"
     this.emit({ kind: "call", call: { ...this.viewOf(current), ended: wordsFor(reason, current.incoming) } })

@@ -188,10 +188,10 @@ export class Direct {
     this.arm()
   }
 
-  /** A sealed frame came on the lanes. */
-  cameByLanes(sealed: Uint8Array): void {
+  /** A sealed frame that could be opened came on the lanes, at `nowMs`. */
+  cameByLanes(sealed: Uint8Array, nowMs: number): void {
     if (!this.isChannelOpen) return
-    this.arrivals.byLanes(Number(decodeHeader(sealed).ctr), performance.now())
+    this.arrivals.byLanes(Number(decodeHeader(sealed).ctr), nowMs)
   }
 
   private async received(message: Uint8Array): Promise<void> {

@@ -203,8 +203,8 @@ export class LocalEngine implements api.Engine {
 
   async verify(account: string, number: string | null): Promise<void> {
     const isSame = number === null || plainDigits(number) === plainDigits(await this.safetyNumber(account))
-    const trust = number === null || !isSame ? "unverified" : "verified"
-    await this.here().context.people.trust(account, trust)
+    const { people } = this.here().context
+    await (isSame ? people.trust(account, number === null ? "unverified" : "verified") : people.differs(account))
     if (!isSame) throw new EngineError("numbers_differ", "The numbers are not the same.", "Do not trust this chat: compare again, face to face.")
   }
 

@@ -62,7 +62,16 @@ export class People {
 
   /** What comparing safety numbers told. */
   async trust(accountId: string, trust: Trust): Promise<void> {
-    await this.store.transaction((tx) => tx.patch("account", accountId, { trust }))
+    const row = this.store.get("account", accountId)
+    // A warning that was put away is not a comparison.
+    const isDoubtful = trust !== "verified" && (row?.trust === "changed" || row?.isDoubtful === true)
+    await this.store.transaction((tx) => tx.patch("account", accountId, { trust, isDoubtful }))
+  }
+
+  /** The numbers compared were not the same: a mark goes, a warning stays. */
+  async differs(accountId: string): Promise<void> {
+    const trust = this.store.get("account", accountId)?.trust === "changed" ? "changed" : "unverified"
+    await this.store.transaction((tx) => tx.patch("account", accountId, { trust, isDoubtful: true }))
   }
 
   /** Fetches the newest device list of an account. */

@@ -25,6 +25,8 @@ class Side {
   readonly arrived: ArrivedPacket[] = []
   readonly controls: CaptureControl[] = []
   readonly media: CallMedia
+  /** As a snapshot has them: member and device. */
+  readonly members = [0, 1].map((at) => [{ leaf: at }, { accountId: Uint8Array.of(at), deviceId: Uint8Array.of(at) }])
   isNarrow = false
   capture = new MessageChannel()
   playout = new MessageChannel()
@@ -32,7 +34,8 @@ class Side {
   constructor(leaf: number, peer: number) {
     const store = { rows: () => [{ callId: CALL, epoch: 1, conversation: 1, baseKey: BASE_KEY, expiresS: 1e12 }] }
     const connection = { attach: () => undefined, detach: () => undefined }
-    const conversation = { connection, stream: new Uint8Array(16), snapshot: { ownLeaf: leaf }, context: { store } }
+    const snapshot = { ownLeaf: leaf, members: this.members }
+    const conversation = { connection, stream: new Uint8Array(16), snapshot, context: { store } }
     this.media = new CallMedia(conversation as unknown as Conversation, CALL, peer, () => undefined, () => undefined, () => undefined, {
       say: () => Promise.resolve(""), sent: () => Promise.resolve(), changed: () => undefined,
     }, "hidden", () => undefined)
@@ -130,6 +133,17 @@ test("while the way is narrow, sound is coded small, and then as it was chosen",
     const profiles = alice.controls.flatMap((control) => (control.kind === "profile" ? [control.profile] : []))
     assert.deepEqual(profiles, ["ordinary", "lossy", "lean", "lossy"])
   }))
+
+test("who is given the peer's place in the group is not the peer [CANNOT-FORGE]", async () => {
+  const side = new Side(0, 1)
+  assert.equal(await side.media.takeNewKeys(), true)
+  side.members[1] = [{ leaf: 1 }, { accountId: Uint8Array.of(7), deviceId: Uint8Array.of(1) }]
+  assert.equal(await side.media.takeNewKeys(), false)
+  side.members.pop()
+  assert.equal(await side.media.takeNewKeys(), false)
+  await assert.rejects(side.media.start())
+  side.media.stop()
+})
 
 test("forged and malformed frames are not played", () =>
   call(async (alice, bob) => {

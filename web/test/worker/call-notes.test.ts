@@ -154,6 +154,16 @@ test("talking comes back as it was muted, and not before the note is over", () =
     assert.equal(side.said.length, 1)
   }))
 
+test("mute ends a note that is being said, whatever the button does", () =>
+  inNotes(async (side) => {
+    side.notes.speak(true)
+    side.seconds(GOOD_SECONDS + 1, 0)
+    assert.equal(side.notes.mute(true), true)
+    assert.equal(side.notes.view?.speaking, false)
+    for (let at = 0; at < 12; at++) side.notes.captured(SILENCE)
+    assert.deepEqual(side.muted.at(-1), true)
+  }))
+
 test("where nothing passes, it is said that somebody is there", () =>
   inNotes(async (side) => {
     side.seconds(20, null)

@@ -95,7 +95,7 @@ class Device {
   }
 
   cameByLanes(sealed: Uint8Array): void {
-    this.direct.cameByLanes(sealed)
+    this.direct.cameByLanes(sealed, performance.now())
     void this.open(sealed)
   }
 

@@ -35,6 +35,8 @@ export interface AccountRow {
   readonly refused: boolean
   /** What comparing safety numbers told us about `identityKey`. */
   readonly trust: Trust
+  /** The key changed, or a comparison failed, and none has come out right since: they do not learn our address. */
+  readonly isDoubtful?: boolean
 }
 
 export interface ConversationRow {
