@@ -15,7 +15,7 @@ const here = import.meta.dirname
 
 const NOT_KEPT = /\.(wasm|map|png)$/
 /** Kept after the page, for the calls to come: a third of a megabyte that no call should wait for. */
-const FOR_CALLS = /capture|playout|codec|opus/
+const FOR_CALLS = /capture|playout|codec|opus|note-player/
 
 /** Writes `sw.js`: the service worker with the list of built files and a version made from their contents. */
 function offlineShell(): Plugin {

@@ -18,7 +18,7 @@ pytestmark = pytest.mark.slow
 FIRST_LOAD_BYTES_MAX = 300_000
 """Compressed, without the audio part."""
 
-FOR_CALLS = ("codec-worker", "playout-worklet", "capture-worklet")
+FOR_CALLS = ("codec-worker", "playout-worklet", "capture-worklet", "note-player")
 KEPT = (
     "caches.keys().then(async names => (await Promise.all(names.map(async name =>"
     " (await (await caches.open(name)).keys()).map(r => new URL(r.url).pathname)))).flat())"
