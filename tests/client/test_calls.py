@@ -260,6 +260,7 @@ async def test_in_a_group_the_first_answer_takes_the_call(world: World) -> None:
     assert await ended(his) is EndReason.REMOTE_HUNG_UP
 
 
+@pytest.mark.alone
 @pytest.mark.promise("CANNOT-SNOOP-AFTER")
 async def test_a_change_of_members_changes_the_key_without_a_gap(world: World) -> None:
     (alice, bob, carol), call, his, at_bob = await group_call(world)
