@@ -10,9 +10,9 @@ import pytest
 from lab.__main__ import main, slug
 from lab.cases.cells import SMOKE
 
-pytestmark = [pytest.mark.slow, pytest.mark.alone, pytest.mark.timeout(420), pytest.mark.usefixtures("lab_ready")]
+pytestmark = [pytest.mark.slow, pytest.mark.alone, pytest.mark.timeout(600), pytest.mark.usefixtures("lab_ready")]
 
-ATTEMPTS = 2
+ATTEMPTS = 3
 
 
 def test_the_middlebox_is_true_and_ours_is_intelligible_in_a_few_cells(

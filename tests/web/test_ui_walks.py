@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import contextlib
 import io
 import re
 from pathlib import Path
@@ -10,6 +11,7 @@ from typing import Any
 
 import pytest
 from PIL import Image
+from playwright.async_api import Error as PageError
 from playwright.async_api import FilePayload, Locator, Page, expect
 from web.test.ui.screens import SCREENS
 
@@ -274,7 +276,9 @@ async def test_a_call_goes_on_in_a_small_window_above_all_others() -> None:
         await small.get_by_role("button", name="Mute").press("Enter")
         await expect(page.get_by_role("button", name="Unmute")).to_be_visible()
         async with small.expect_event("close"):
-            await small.get_by_role("button", name="Hang up").press("Enter")
+            # The window goes before the key comes up.
+            with contextlib.suppress(PageError):
+                await small.get_by_role("button", name="Hang up").press("Enter")
         await expect(page.get_by_text("You hung up.")).to_be_visible()
         assert {"mute(true)", "hangUp()"} <= set(await asked(page))
 
