@@ -16,6 +16,7 @@ import type { Context } from "./context.js"
 import type { Arrival, Conversation } from "./conversation.js"
 import type { WhyOff } from "./direct.js"
 import { EngineError } from "./errors.js"
+import { whyHideFrom } from "./people.js"
 import type { CallRow } from "./store/rows.js"
 import type { DirectOrder } from "./direct-ports.js"
 import type { Views } from "./views.js"
@@ -117,8 +118,7 @@ export class Calls {
     const others = new Set(conversation.snapshot.members.map(([, { accountId }]) => toHex(accountId)).filter((id) => id !== own))
     if (others.size !== 1) return "group"
     const [other] = [...others].map((id) => this.context.people.row(id))
-    if (other?.trust === "changed" || other?.isDoubtful === true) return "changed"
-    return other?.accepted === true || other?.trust === "verified" ? null : "stranger"
+    return whyHideFrom(other)
   }
 
   async place(conversation: Conversation, whyNotDirect: WhyOff | null): Promise<string> {

@@ -21,6 +21,12 @@ export interface KnownPerson {
 const identityChanged = (message: string): EngineError =>
   new EngineError("identity_changed", message, "Compare safety numbers in person before you go on.")
 
+/** Why an account must not learn the address of this device, or null (docs/spec/media.md section 8.1). */
+export function whyHideFrom(row: AccountRow | undefined): "changed" | "stranger" | null {
+  if (row?.trust === "changed" || row?.isDoubtful === true) return "changed"
+  return row?.accepted === true || row?.trust === "verified" ? null : "stranger"
+}
+
 export class People {
   private readonly lists = new Map<string, { payload: Uint8Array; devices: DeviceList }>()
   private missing: Credential[] = []
@@ -64,7 +70,7 @@ export class People {
   async trust(accountId: string, trust: Trust): Promise<void> {
     const row = this.store.get("account", accountId)
     // A warning that was put away is not a comparison.
-    const isDoubtful = trust !== "verified" && (row?.trust === "changed" || row?.isDoubtful === true)
+    const isDoubtful = trust !== "verified" && (row?.trust === "changed")
     await this.store.transaction((tx) => tx.patch("account", accountId, { trust, isDoubtful }))
   }
 

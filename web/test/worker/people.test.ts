@@ -5,7 +5,7 @@ import { toHex } from "../../src/core/bytes.js"
 import { Mls } from "../../src/core/e2ee/mls.js"
 import { signDeviceList } from "../../src/core/protocol/directory.js"
 import type { AccountDocument, ServerHttp } from "../../src/worker/http.js"
-import { People } from "../../src/worker/people.js"
+import { People, whyHideFrom } from "../../src/worker/people.js"
 import { Store } from "../../src/worker/store/store.js"
 import { newStore } from "./rows.js"
 
@@ -98,8 +98,22 @@ test("a warning that is put away, or a comparison that fails, leaves a doubt unt
   assert.equal(people.row(id)?.trust, "changed", "the warning stays")
   await people.trust(id, "unverified")
   assert.deepEqual([people.row(id)?.trust, people.row(id)?.isDoubtful], ["unverified", true])
+  assert.equal(whyHideFrom(people.row(id)), "changed", "our address stays hidden")
   await people.trust(id, "verified")
+  assert.equal(whyHideFrom(people.row(id)), null)
   assert.equal(people.row(id)?.isDoubtful, false)
   await people.differs(id)
   assert.deepEqual([people.row(id)?.trust, people.row(id)?.isDoubtful], ["unverified", true])
+})
+
+test("a stranger does not learn the address of this device", async () => {
+  const ana = await account(1, "ana")
+  const { people } = await peopleOf(new Map([["ana", ana]]))
+  await people.lookUp("ana", HOME)
+  const row = people.row(ana.accountId)!
+  assert.equal(whyHideFrom(undefined), "stranger")
+  assert.equal(whyHideFrom({ ...row, accepted: false, trust: "unverified" }), "stranger")
+  assert.equal(whyHideFrom({ ...row, accepted: false, trust: "verified" }), null)
+  assert.equal(whyHideFrom({ ...row, accepted: true, trust: "unverified" }), null)
+  assert.equal(whyHideFrom({ ...row, accepted: true, trust: "changed" }), "changed")
 })
