@@ -19,6 +19,9 @@ const FRAME_BODY_BYTES = PADDED_SIZES_BYTES[0] - 1
 const SHORT = Uint8Array.from({ length: 40 }, (_none, index) => (index === 0 ? 0x48 : index))
 const LONG = Uint8Array.from({ length: 110 }, (_none, index) => (index === 0 ? 0x58 : index))
 
+/** What a test posts behind all else on a port, to know when that has come. */
+const LAST = "last"
+
 /** One side of the call: its ports as the page holds them, and what leaves it. */
 class Side {
   readonly sent: Uint8Array[] = []
@@ -48,8 +51,8 @@ class Side {
   attach(): void {
     this.capture = new MessageChannel()
     this.playout = new MessageChannel()
-    this.playout.port1.onmessage = ({ data }: MessageEvent<ArrivedPacket>) => this.arrived.push(data)
-    this.capture.port1.onmessage = ({ data }: MessageEvent<CaptureControl>) => this.controls.push(data)
+    this.playout.port1.onmessage = ({ data }: MessageEvent<ArrivedPacket | typeof LAST>) => data !== LAST && this.arrived.push(data)
+    this.capture.port1.onmessage = ({ data }: MessageEvent<CaptureControl | typeof LAST>) => data !== LAST && this.controls.push(data)
     this.media.attach(this.capture.port2, this.playout.port2, false)
   }
 
@@ -79,10 +82,19 @@ async function call(work: (alice: Side, bob: Side) => Promise<void>): Promise<vo
   }
 }
 
+/** Resolves once everything that was posted before has been handled at the other end. */
+async function came(near: MessagePort, far: MessagePort): Promise<void> {
+  const last = new Promise<void>((resolve) => far.addEventListener("message", ({ data }: MessageEvent) => {
+    if (data === LAST) resolve()
+  }))
+  near.postMessage(LAST)
+  await last
+}
+
 async function delivered(from: Side, to: Side, lost: (index: number) => boolean = () => false): Promise<[number, boolean][]> {
   to.arrived.length = 0
   for (const [index, body] of from.sent.entries()) if (!lost(index)) await to.media.arrived(body)
-  await new Promise((resolve) => setTimeout(resolve))
+  await came(to.playout.port2, to.playout.port1)
   return to.arrived.map(({ slot, repeated }) => [slot, repeated])
 }
 
@@ -104,7 +116,7 @@ test("what one side hears, the other is told, and repeats what it is asked for",
   call(async (alice, bob) => {
     const state: ReceiverState = { kind: "receiver", lostPercent: 9, latePercent: 1, targetMs: 40, redundancy: "d13" }
     bob.playout.port1.postMessage(state)
-    await new Promise((resolve) => setTimeout(resolve))
+    await came(bob.playout.port1, bob.playout.port2)
     await bob.says([0, SHORT])
     await delivered(bob, alice)
     const { peerReport } = alice.media as unknown as { peerReport: Report }
@@ -129,7 +141,7 @@ test("while the way is narrow, sound is coded small, and then as it was chosen",
     await alice.says([0, SHORT], [1, SHORT])
     alice.isNarrow = false
     await alice.says([2, SHORT], [3, SHORT])
-    await new Promise((resolve) => setTimeout(resolve))
+    await came(alice.capture.port2, alice.capture.port1)
     const profiles = alice.controls.flatMap((control) => (control.kind === "profile" ? [control.profile] : []))
     assert.deepEqual(profiles, ["ordinary", "lossy", "lean", "lossy"])
   }))
