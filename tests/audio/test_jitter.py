@@ -204,6 +204,22 @@ def test_start_up_delay_does_not_stay() -> None:
     assert buffer.stats.concealed == 0
 
 
+def test_trouble_that_is_over_is_forgotten_within_seconds() -> None:
+    # Half a second of the first five comes 400 ms late: far more than the quantile ignores.
+    arrivals = [(at + (400 if 200 <= sent.first < 225 else 0), sent) for at, sent in steady(600)]
+    recent_ms = JitterConfig().recent_slots * SLOT_MS
+    for after_ms, expected in ((recent_ms - 100, 410), (recent_ms + 40, 20)):
+        buffer, _ = play(arrivals, until_ms=225 * SLOT_MS + 400 + after_ms)
+        assert buffer.stats.target_ms == expected
+
+
+def test_one_late_packet_in_many_seconds_is_not_waited_for() -> None:
+    arrivals = [(at + (300 if sent.first == 600 else 0), sent) for at, sent in steady(300, 3)]
+    buffer, _ = play(arrivals, until_ms=640 * SLOT_MS)
+    assert buffer.stats.late == 3
+    assert buffer.stats.target_ms == 40
+
+
 def test_player_that_starts_late_does_not_play_the_backlog() -> None:
     buffer = JitterBuffer()
     for at, sent in steady(30, 3):
@@ -452,7 +468,14 @@ def test_copies_from_before_the_beginning_teach_no_delay() -> None:
 
 @pytest.mark.parametrize(
     "wrong",
-    [{"target_ms_min": 700}, {"target_ms_min": 0}, {"quantile": 0.0}, {"slots_max": 24}, {"window_slots": 0}],
+    [
+        {"target_ms_min": 700},
+        {"target_ms_min": 0},
+        {"quantile": 0.0},
+        {"slots_max": 24},
+        {"window_slots": 0},
+        {"recent_slots": 0},
+    ],
 )
 def test_config_out_of_bounds_is_refused(wrong: dict[str, float]) -> None:
     with pytest.raises(ValueError, match=r".+"):

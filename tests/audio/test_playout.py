@@ -214,6 +214,15 @@ def test_surplus_delay_goes_where_it_is_quiet() -> None:
     assert playout.stats.concealed == 0
 
 
+def test_surplus_delay_goes_in_the_pauses_of_a_noisy_room() -> None:
+    # 15 dB below the speech: a street, a train.
+    chance = np.random.default_rng(1)
+    room = chance.normal(0, 1000, 900 * SLOT_SAMPLES)
+    speaks = np.repeat(np.arange(900) % 85 < 60, SLOT_SAMPLES)
+    playout = surplus_playout(coded(np.rint(room + speaks * tone(900)).astype(np.int16)))
+    assert playout.stats.jitter.delay_ms < 40 + 2 * SLOT_MS
+
+
 def test_surplus_delay_stays_amid_speech_unless_urgent() -> None:
     playout = surplus_playout(coded(tone(450)))
     needed_ms = playout.stats.jitter.target_ms

@@ -5,10 +5,11 @@ sender's clock. Slot `s` is due here at
 
     due(s) = floor + (s + span) * 20 ms + target
 
-where `floor` is the smallest (arrival - sending time) of the recent window, `span` the longest packet of the last
-second, and `target` the 98.5 % quantile of the delays above that floor plus a margin, bounded. The buffer never hands
-out a slot twice or out of order, holds a bounded number of them, and takes time as an argument: arrival times and
-playout times are on one monotonic clock in ms, of any origin.
+where `floor` is the smallest (arrival - sending time) of the last 15 s, `span` the longest packet of the last second,
+and `target` how far the delays reach above that floor, plus a margin, bounded. They reach as far as 99.5 % of those
+of the last 15 s, and no further than the largest of the last 3 s: trouble that is over, such as that of the first
+seconds, is paid for no longer. The buffer never hands out a slot twice or out of order, holds a bounded number of
+them, and takes time as an argument: arrival times and playout times are on one monotonic clock in ms, of any origin.
 
 The delay changes by whole slots: it grows when a slot is missing anyway (the buffer waits for it instead of giving it
 up), and shrinks when a slot is surplus, which the player leaves out where it is quiet.
@@ -22,10 +23,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from .delays import DelayWindow, LongestRecent, SettledMinimum
 from .pcm import SLOT_MS
 from .report import SlotFates
 from .toc import PACKET_SLOTS_MAX
+from .windows import LongestRecent, SettledMinimum, SlidingWindow
 
 SLOT_MAX = 2**64 - 1
 
@@ -51,9 +52,11 @@ class JitterConfig:
     target_ms_min: int = 20
     """Or half of the longest packet and 10 ms, where that is more: 20, 40 and 70 ms for 20, 60 and 120."""
     target_ms_max: int = 600
-    quantile: float = 0.985
+    quantile: float = 0.995
     margin_ms: int = 10
     window_slots: int = 768
+    recent_slots: int = 150
+    """What was not seen among so many slots is forgotten, though the window still holds it."""
     slots_max: int = 192
     late_run_ms_max: int = 500
     """Nothing but late packets for so long means that the path got slower for good: start over."""
@@ -65,8 +68,8 @@ class JitterConfig:
             raise ValueError("quantile is a share, above 0 up to 1")
         if self.slots_max * SLOT_MS < self.target_ms_max + (CATCH_UP_SLOTS + PACKET_SLOTS_MAX) * SLOT_MS:
             raise ValueError("slots_max cannot hold target_ms_max of sound")
-        if self.window_slots < 1:
-            raise ValueError("the window holds at least one slot")
+        if self.window_slots < 1 or self.recent_slots < 1:
+            raise ValueError("a window holds at least one slot")
 
 
 @dataclass(frozen=True, slots=True)
@@ -158,7 +161,11 @@ class JitterBuffer:
         """Times count from here: 64-bit numbers times a duration would not fit a float's precision."""
         self._done: dict[int, None] = {}
         """Recent slots below `_next` that did arrive, to tell a second copy from a late packet."""
-        self._delays = DelayWindow(self.config.window_slots)
+        self._delays = SlidingWindow(self.config.window_slots)
+        """Arrival less sending time in ms, across two unrelated clocks: only differences mean anything. The window,
+        not the first packet, gives the floor: a call that starts while the network is busy would otherwise keep that
+        start-up delay to its end."""
+        self._newest_delays = SlidingWindow(self.config.recent_slots)
         self._ages = SettledMinimum(SECOND_SLOTS)
         """Playout less start of the last second's slots, across the two clocks, as in `_delays`."""
         self._lengths = LongestRecent(SECOND_SLOTS)
@@ -249,13 +256,15 @@ class JitterBuffer:
         delay_ms = now_ms - self._start_ms(packet.first + packet.slots)
         # A packet that no permitted target could have saved says nothing about where to set the target.
         is_late = packet.first < self._next and len(self._delays) > 0
-        if is_late and delay_ms - self._delays.floor_ms() > self.config.target_ms_max:
+        if is_late and delay_ms - self._delays.smallest() > self.config.target_ms_max:
             return
         for _ in range(packet.slots):
             self._delays.add(delay_ms)
+            self._newest_delays.add(delay_ms)
         if not repeated:
             self._lengths.add(packet.slots)
-        wanted = self._delays.above_floor_ms(self.config.quantile) + self.config.margin_ms
+        reach_ms = min(self._delays.quantile(self.config.quantile), self._newest_delays.largest())
+        wanted = reach_ms - self._delays.smallest() + self.config.margin_ms
         least = max(self.config.target_ms_min, (self._lengths.longest() + 1) * SLOT_MS // 2)
         self._stats.target_ms = float(min(max(wanted, least), self.config.target_ms_max))
 
@@ -296,6 +305,7 @@ class JitterBuffer:
     def _refill(self) -> None:
         """Go back to filling, with a new idea of the path. What was played stays behind `_next`."""
         self._delays.clear()
+        self._newest_delays.clear()
         self._ages.clear()
         self._lengths.clear()
         self._given_up = 0
@@ -358,7 +368,7 @@ class JitterBuffer:
         self._ages.shift(-SLOT_MS)
 
     def _delay_ms(self, slot: int, now_ms: float) -> float:
-        return now_ms - self._delays.floor_ms() - self._start_ms(slot + self._lengths.longest())
+        return now_ms - self._delays.smallest() - self._start_ms(slot + self._lengths.longest())
 
     def _start(self, now_ms: float) -> float | None:
         """Start when the first slot is due; return the ms until then, 0 when started, None without packets."""
@@ -402,7 +412,7 @@ class JitterBuffer:
         settled_ms = self._ages.settled_ms()
         if settled_ms is None or slot + 1 not in self._held:
             return Play(slot, packet)
-        needed_ms = self._delays.floor_ms() + self._lengths.longest() * SLOT_MS + self._stats.target_ms
+        needed_ms = self._delays.smallest() + self._lengths.longest() * SLOT_MS + self._stats.target_ms
         over_ms = settled_ms - needed_ms
         surplus = over_ms >= SURPLUS_SLOTS * SLOT_MS
         urgent = over_ms >= URGENT_SLOTS * SLOT_MS and self._plays_since_skip > URGENT_EVERY_SLOTS

@@ -8,9 +8,9 @@ from collections.abc import Sequence
 from .coding import PacketMaker
 from .errors import AudioError, MalformedNote, MalformedPayload
 from .opus import OpusDecoder
+from .pauses import Pauses
 from .payload import PACKET_BYTES_MAX
 from .pcm import SAMPLE_RATE_HZ, SLOT_MS, SLOT_SAMPLES, Pcm, rms, silence
-from .playout import QUIET_RMS
 from .profiles import LEAN
 from .toc import packet_slots
 
@@ -54,6 +54,7 @@ class NoteMaker:
         self._slots = 0
         self._hush = 0
         self._speaks = False
+        self._pauses = Pauses()
 
     @property
     def speaks(self) -> bool:
@@ -62,7 +63,7 @@ class NoteMaker:
 
     def push(self, slot: Pcm) -> tuple[bytes, ...] | None:
         """Take the next slot of sound; return the note that it ends, if it ends one. Raises `PcmShapeError`."""
-        is_quiet = rms(slot) < QUIET_RMS
+        is_quiet = self._pauses.is_pause(rms(slot))
         if not self._speaks:
             if is_quiet:
                 self._before.append(slot)

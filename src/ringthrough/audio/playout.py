@@ -9,6 +9,7 @@ import numpy as np
 from .errors import AudioError, MalformedPayload
 from .jitter import Conceal, JitterBuffer, JitterConfig, JitterStats, Packet, Play
 from .opus import OpusDecoder
+from .pauses import Pauses
 from .pcm import SAMPLE_RATE_HZ, SLOT_MS, Pcm, rms, silence
 from .report import REPORT_SLOTS, RedundancyWish, Report
 from .toc import packet_slots
@@ -17,9 +18,6 @@ CONCEALED_SLOTS_MAX = 9
 """Invented sound lasts so many slots; then it fades to nothing, for a voice that goes on is a lie."""
 
 FADE_SLOTS = 3
-
-QUIET_RMS = 10 ** (-50 / 20)
-"""Below this level (-50 dB of full scale) a slot may be left out unheard."""
 
 _SEAM_MS = 5
 
@@ -75,6 +73,7 @@ class Playout:
         self._expected: int | None = None
         """The slot that goes on where the sound so far ends."""
         self._wish = RedundancyWish()
+        self._pauses = Pauses()
         self._concealed_run = 0
         self._was_silent = True
         self.stats = PlayoutStats(self._jitter.stats)
@@ -126,7 +125,9 @@ class Playout:
             self._expected = decision.slot + 1
             if sound is None:
                 return self._conceal()
-            if decision.surplus and (decision.urgent or rms(sound) < QUIET_RMS):
+            # A slot left out in a pause is not missed.
+            is_pause = self._pauses.is_pause(rms(sound))
+            if decision.surplus and (decision.urgent or is_pause):
                 self._jitter.skip()
                 # The slot left out is what joins on to the sound before.
                 before = sound if before is None else before

@@ -6,10 +6,11 @@
  *
  *     due(s) = floor + (s + span) * 20 ms + target
  *
- * where `floor` is the smallest (arrival - sending time) of the recent window, `span` the longest packet of the last
- * second, and `target` the 98.5 % quantile of the delays above that floor plus a margin, bounded. The buffer never hands
- * out a slot twice or out of order, holds a bounded number of them, and takes time as an argument: arrival and playout
- * times are on one clock in ms.
+ * where `floor` is the smallest (arrival - sending time) of the last 15 s, `span` the longest packet of the last second,
+ * and `target` how far the delays reach above that floor, plus a margin, bounded. They reach as far as 99.5 % of those of
+ * the last 15 s, and no further than the largest of the last 3 s: trouble that is over, such as that of the first seconds,
+ * is paid for no longer. The buffer never hands out a slot twice or out of order, holds a bounded number of them, and
+ * takes time as an argument: arrival and playout times are on one clock in ms.
  *
  * The delay changes by whole slots: it grows when a slot is missing anyway (the buffer waits for it instead of giving it
  * up), and shrinks when a slot is surplus, which the player leaves out where it is quiet.
@@ -23,7 +24,7 @@
 
 import { PACKET_SLOTS_MAX, SLOT_MS } from "../core/audio/profiles.js"
 import { SlotFates } from "../core/audio/report.js"
-import { DelayWindow, LongestRecent, SettledMinimum } from "./delays.js"
+import { LongestRecent, SettledMinimum, SlidingWindow } from "./windows.js"
 
 /** Half of what counts exactly. A call reaches it in three million years. */
 export const SLOT_MAX = 2 ** 52
@@ -50,6 +51,8 @@ export interface JitterConfig {
   readonly quantile: number
   readonly marginMs: number
   readonly windowSlots: number
+  /** What was not seen among so many slots is forgotten, though the window still holds it. */
+  readonly recentSlots: number
   readonly slotsMax: number
   /** Nothing but late packets for so long means that the path got slower for good: start over. */
   readonly lateRunMsMax: number
@@ -58,9 +61,10 @@ export interface JitterConfig {
 export const DEFAULT_CONFIG: JitterConfig = {
   targetMsMin: 20,
   targetMsMax: 600,
-  quantile: 0.985,
+  quantile: 0.995,
   marginMs: 10,
   windowSlots: 768,
+  recentSlots: 150,
   slotsMax: 192,
   lateRunMsMax: 500,
 }
@@ -110,13 +114,13 @@ export interface JitterStats {
 }
 
 function checked(config: JitterConfig): JitterConfig {
-  const { targetMsMin, targetMsMax, quantile, slotsMax, windowSlots } = config
+  const { targetMsMin, targetMsMax, quantile, slotsMax, windowSlots, recentSlots } = config
   if (!(targetMsMin > 0 && targetMsMin <= targetMsMax)) throw new RangeError("target durations must be positive and ordered")
   if (!(quantile > 0 && quantile <= 1)) throw new RangeError("quantile is a share, above 0 up to 1")
   if (!(slotsMax * SLOT_MS >= targetMsMax + (CATCH_UP_SLOTS + PACKET_SLOTS_MAX) * SLOT_MS)) {
     throw new RangeError("slotsMax cannot hold targetMsMax of sound")
   }
-  if (!(windowSlots >= 1)) throw new RangeError("the window holds at least one slot")
+  if (!(windowSlots >= 1 && recentSlots >= 1)) throw new RangeError("a window holds at least one slot")
   return config
 }
 
@@ -144,7 +148,13 @@ export class JitterBuffer {
   #base: number | null = null
   /** Recent slots below `#next` that did arrive, to tell a second copy from a late packet. */
   readonly #done = new Set<number>()
-  readonly #delays: DelayWindow
+  /**
+   * Arrival less sending time in ms, across two unrelated clocks: only differences mean anything. The window, not the
+   * first packet, gives the floor: a call that starts while the network is busy would otherwise keep that start-up delay
+   * to its end.
+   */
+  readonly #delays: SlidingWindow
+  readonly #newestDelays: SlidingWindow
   /** Playout less start of the last second's slots, across the two clocks, as in `#delays`. */
   readonly #ages = new SettledMinimum(SECOND_SLOTS)
   readonly #lengths = new LongestRecent(SECOND_SLOTS)
@@ -158,7 +168,8 @@ export class JitterBuffer {
 
   constructor(config: Partial<JitterConfig> = {}) {
     this.config = checked({ ...DEFAULT_CONFIG, ...config })
-    this.#delays = new DelayWindow(this.config.windowSlots)
+    this.#delays = new SlidingWindow(this.config.windowSlots)
+    this.#newestDelays = new SlidingWindow(this.config.recentSlots)
     this.stats = {
       received: 0, repaired: 0, played: 0, concealed: 0, late: 0, duplicate: 0, skipped: 0, discarded: 0, grown: 0,
       restarts: 0, longestConcealed: 0, targetMs: this.config.targetMsMin, delayMs: 0,
@@ -263,10 +274,14 @@ export class JitterBuffer {
     const delayMs = nowMs - this.#startMs(first + slots)
     // A packet that no permitted target could have saved says nothing about where to set the target.
     const isLate = first < this.#next && this.#delays.length > 0
-    if (isLate && delayMs - this.#delays.floorMs() > targetMsMax) return
-    for (let slot = 0; slot < slots; slot++) this.#delays.add(delayMs)
+    if (isLate && delayMs - this.#delays.smallest() > targetMsMax) return
+    for (let slot = 0; slot < slots; slot++) {
+      this.#delays.add(delayMs)
+      this.#newestDelays.add(delayMs)
+    }
     if (!repeated) this.#lengths.add(slots)
-    const wanted = this.#delays.aboveFloorMs(quantile) + marginMs
+    const reachMs = Math.min(this.#delays.quantile(quantile), this.#newestDelays.largest())
+    const wanted = reachMs - this.#delays.smallest() + marginMs
     const least = Math.max(targetMsMin, ((this.#lengths.longest() + 1) * SLOT_MS) / 2)
     this.stats.targetMs = Math.min(Math.max(wanted, least), targetMsMax)
   }
@@ -311,6 +326,7 @@ export class JitterBuffer {
   /** Goes back to filling, with a new idea of the path. What was played stays behind `#next`. */
   #refill(): void {
     this.#delays.clear()
+    this.#newestDelays.clear()
     this.#ages.clear()
     this.#lengths.clear()
     this.#givenUp = 0
@@ -380,7 +396,7 @@ export class JitterBuffer {
   }
 
   #delayMs(slot: number, nowMs: number): number {
-    return nowMs - this.#delays.floorMs() - this.#startMs(slot + this.#lengths.longest())
+    return nowMs - this.#delays.smallest() - this.#startMs(slot + this.#lengths.longest())
   }
 
   /** Starts when the first slot is due; returns the ms until then, 0 when started, null without packets. */
@@ -426,7 +442,7 @@ export class JitterBuffer {
   overMs(): number | null {
     const settledMs = this.#ages.settledMs()
     if (settledMs === null || !this.#held.has(this.#next)) return null
-    return settledMs - (this.#delays.floorMs() + this.#lengths.longest() * SLOT_MS + this.stats.targetMs)
+    return settledMs - (this.#delays.smallest() + this.#lengths.longest() * SLOT_MS + this.stats.targetMs)
   }
 
   #judgeSurplus(slot: number, packet: Packet): Decision {

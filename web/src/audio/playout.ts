@@ -5,14 +5,12 @@ import { RedundancyWish } from "../core/audio/report.js"
 import { packetSlots } from "../core/audio/toc.js"
 import { JitterBuffer, type JitterConfig, type Packet } from "./jitter.js"
 import type { Decoder } from "./opus.js"
+import { Pauses } from "./pauses.js"
 import { rms, slotSamples } from "./sound.js"
 
 /** Invented sound lasts so many slots; then it fades to nothing, for a voice that goes on is a lie. */
 export const CONCEALED_SLOTS_MAX = 9
 export const FADE_SLOTS = 3
-
-/** Below this level (-50 dB of full scale) a slot may be left out unheard. */
-export const QUIET_RMS = 10 ** (-50 / 20)
 
 /** A quiet slot may be shortened by so much, when the delay is longer than needed by at least as much as the other. */
 const TRIM_MS_MAX = 10
@@ -50,6 +48,7 @@ export class Playout {
   /** The slot that goes on where the sound so far ends. */
   #expected: number | null = null
   readonly #wish = new RedundancyWish()
+  readonly #pauses = new Pauses()
   #concealedRun = 0
   #wasSilent = true
 
@@ -124,7 +123,8 @@ export class Playout {
       const sound = this.#decode(decision)
       this.#expected = decision.slot + 1
       if (sound === null) return this.#conceal()
-      const quiet = rms(sound) < QUIET_RMS
+      // What is left out of a pause is not missed.
+      const quiet = this.#pauses.isPause(rms(sound))
       if (decision.surplus && (decision.urgent || quiet)) {
         this.jitter.skip()
         // The slot left out is what joins on to the sound before.

@@ -1,4 +1,4 @@
-/** Sliding windows over packet delays: the network's floor and its tail, from arrival times alone. */
+/** Sliding windows over what was measured last: smallest, largest, and any quantile. */
 
 /** First index of `sorted` whose value is not below `value`. */
 function lowerBound(sorted: readonly number[], value: number): number {
@@ -12,20 +12,14 @@ function lowerBound(sorted: readonly number[], value: number): number {
   return low
 }
 
-/**
- * The last `size` delays in ms, with their minimum and any quantile.
- *
- * A delay is "arrival time minus nominal sending time" across two unrelated clocks: only differences mean anything.
- * The window, not the first packet, gives the floor: a call that starts while the network is busy would otherwise
- * keep that start-up delay to its end.
- */
-export class DelayWindow {
+/** The last `size` values. `smallest`, `largest` and `quantile` throw `RangeError` when there is none. */
+export class SlidingWindow {
   readonly #size: number
   readonly #recent: number[] = []
   readonly #sorted: number[] = []
 
   constructor(size: number) {
-    if (size < 1) throw new RangeError("a window holds at least one delay")
+    if (size < 1) throw new RangeError("a window holds at least one value")
     this.#size = size
   }
 
@@ -33,14 +27,19 @@ export class DelayWindow {
     return this.#recent.length
   }
 
-  /** Adds the newest delay, forgetting the oldest of a full window. */
-  add(delayMs: number): void {
-    if (this.#recent.length === this.#size) {
+  /** Whether the next value takes the place of the oldest. */
+  get isFull(): boolean {
+    return this.#recent.length === this.#size
+  }
+
+  /** Adds the newest value, forgetting the oldest of a full window. */
+  add(value: number): void {
+    if (this.isFull) {
       const oldest = this.#recent.shift()!
       this.#sorted.splice(lowerBound(this.#sorted, oldest), 1)
     }
-    this.#recent.push(delayMs)
-    this.#sorted.splice(lowerBound(this.#sorted, delayMs), 0, delayMs)
+    this.#recent.push(value)
+    this.#sorted.splice(lowerBound(this.#sorted, value), 0, value)
   }
 
   clear(): void {
@@ -48,22 +47,24 @@ export class DelayWindow {
     this.#sorted.length = 0
   }
 
-  /** The smallest delay. Throws `RangeError` when the window is empty. */
-  floorMs(): number {
-    const floor = this.#sorted[0]
-    if (floor === undefined) throw new RangeError("no delays yet")
-    return floor
+  smallest(): number {
+    return this.quantile(0)
   }
 
-  /** The `quantile` (0..1) of the delays, over the floor; of few delays this is the largest. */
-  aboveFloorMs(quantile: number): number {
-    const rank = Math.max(1, Math.ceil(quantile * this.#sorted.length))
-    return this.#sorted[rank - 1]! - this.floorMs()
+  largest(): number {
+    return this.quantile(1)
+  }
+
+  /** The value that `share` (0..1) of the values do not exceed; of few values this is the largest. */
+  quantile(share: number): number {
+    const value = this.#sorted[Math.max(1, Math.ceil(share * this.#sorted.length)) - 1]
+    if (value === undefined) throw new RangeError("no values yet")
+    return value
   }
 }
 
 /**
- * The smallest of the last `size` delays, once there are so many.
+ * The smallest of the last `size` delays in ms, once there are so many.
  *
  * One pull that came late would make a short buffer look long; the smallest of a second's pulls does not.
  */

@@ -1,4 +1,4 @@
-"""Sliding windows over packet delays: the network's floor and its tail, from arrival times alone."""
+"""Sliding windows over what was measured last: smallest, largest, and any quantile."""
 
 from __future__ import annotations
 
@@ -7,17 +7,12 @@ from bisect import bisect_left, insort
 from collections import deque
 
 
-class DelayWindow:
-    """The last `size` delays in ms, with their minimum and any quantile.
-
-    A delay is "arrival time minus nominal sending time" across two unrelated clocks: only differences mean
-    anything. The window, not the first packet, gives the floor: a call that starts while the network is busy
-    would otherwise keep that start-up delay to its end.
-    """
+class SlidingWindow:
+    """The last `size` values. `smallest`, `largest` and `quantile` raise `ValueError` when there is none."""
 
     def __init__(self, size: int) -> None:
         if size < 1:
-            raise ValueError("a window holds at least one delay")
+            raise ValueError("a window holds at least one value")
         self._size = size
         self._recent: deque[float] = deque()
         self._sorted: list[float] = []
@@ -25,33 +20,42 @@ class DelayWindow:
     def __len__(self) -> int:
         return len(self._recent)
 
-    def add(self, delay_ms: float) -> None:
-        """Add the newest delay, forgetting the oldest of a full window."""
-        if len(self._recent) == self._size:
+    @property
+    def is_full(self) -> bool:
+        """Whether the next value takes the place of the oldest."""
+        return len(self._recent) == self._size
+
+    def add(self, value: float) -> None:
+        """Add the newest value, forgetting the oldest of a full window."""
+        if self.is_full:
             oldest = self._recent.popleft()
             del self._sorted[bisect_left(self._sorted, oldest)]
-        self._recent.append(delay_ms)
-        insort(self._sorted, delay_ms)
+        self._recent.append(value)
+        insort(self._sorted, value)
 
     def clear(self) -> None:
         """Forget everything."""
         self._recent.clear()
         self._sorted.clear()
 
-    def floor_ms(self) -> float:
-        """Return the smallest delay. Raises `ValueError` when the window is empty."""
-        if not self._sorted:
-            raise ValueError("no delays yet")
-        return self._sorted[0]
+    def smallest(self) -> float:
+        """Return the smallest value."""
+        return self.quantile(0.0)
 
-    def above_floor_ms(self, quantile: float) -> float:
-        """Return the `quantile` (0..1) of the delays, over the floor; of few delays this is the largest."""
-        rank = max(1, math.ceil(quantile * len(self._sorted)))
-        return self._sorted[rank - 1] - self.floor_ms()
+    def largest(self) -> float:
+        """Return the largest value."""
+        return self.quantile(1.0)
+
+    def quantile(self, share: float) -> float:
+        """Return the value that `share` (0..1) of the values do not exceed; of few values this is the largest."""
+        if not self._sorted:
+            raise ValueError("no values yet")
+        rank = max(1, math.ceil(share * len(self._sorted)))
+        return self._sorted[rank - 1]
 
 
 class SettledMinimum:
-    """The smallest of the last `size` delays, once there are so many.
+    """The smallest of the last `size` delays in ms, once there are so many.
 
     One pull that came late would make a short buffer look long; the smallest of a second's pulls does not.
     """
