@@ -79,7 +79,8 @@ async def talk(settings: Settings) -> Told:
         print("ready", flush=True)
         await asyncio.to_thread(sys.stdin.readline)
         await connection.subscribe(Subscription(stream, lambda: (token, 1), on_signal=heard))
-        lanes = Lanes(connection, stream, BundleId(secrets.token_bytes(BUNDLE_ID_BYTES)), heard)
+        lanes = Lanes(connection, stream, BundleId(secrets.token_bytes(BUNDLE_ID_BYTES)))
+        lanes.on_body = heard
         running = asyncio.create_task(lanes.run())
         await asyncio.sleep(0.2)
         began = due = time.monotonic()

@@ -8,16 +8,17 @@ import pytest
 
 from ringthrough.client.calls import Call
 from ringthrough.client.lanes import Lanes
+from ringthrough.client.media import NullSink, SilentSource
 from ringthrough.protocol.calls import EndReason
 from ringthrough.protocol.lanes import LaneId
 
 from .conftest import World, soon
-from .test_calls import ended, talking
+from .test_calls import Tone, call_of, ended, pair, rings, talking
 
 
 def lanes_of(call: Call) -> Lanes:
-    assert call.media is not None
-    return call.media.lanes
+    assert call.line is not None
+    return call.line.lanes
 
 
 async def has_lanes(lanes: Lanes, count: int) -> None:
@@ -38,6 +39,38 @@ async def test_a_call_begins_on_the_message_connection_and_opens_a_spare(world: 
     await has_lanes(lanes, 2)
     assert lanes.plan.dials == 1
     assert his.stats.refused == 0, "copies are no replays"
+
+
+async def test_both_have_lanes_while_it_rings_and_send_nothing_on_them(world: World) -> None:
+    alice, bob, conversation = await pair(world)
+    ringing = rings(bob)
+    call = alice.calls.place(conversation, Tone(), NullSink())
+    his = await call_of(ringing)
+    for side in (call, his):
+        await has_lanes(lanes_of(side), 1)
+    await soon(call.rings_there.wait())
+    assert [lanes_of(side).sender.copies_sent for side in (call, his)] == [0, 0]
+    lanes = lanes_of(his)
+    his.answer(SilentSource(), NullSink())
+    assert his.media is not None
+    assert his.media.lanes is lanes
+    call.hang_up()
+    await ended(his)
+    assert {client.conversations()[0].subscription.on_signal for client in (alice, bob)} == {None}
+
+
+async def test_the_lanes_end_with_a_call_that_nobody_answered(world: World) -> None:
+    alice, bob, conversation = await pair(world)
+    ringing = rings(bob)
+    call = alice.calls.place(conversation, SilentSource(), NullSink())
+    his = await call_of(ringing)
+    his.decline()
+    await ended(call)
+    for side in (call, his):
+        assert side.line is not None
+        await soon(asyncio.wait([side.line.task]))
+        assert side.conversation.subscription.on_signal is None
+        assert side.conversation.connection._call is None
 
 
 async def test_the_message_connection_may_end_without_a_gap(world: World) -> None:

@@ -13,8 +13,10 @@ from ringthrough.audio.report import Redundancy, Report
 from ringthrough.audio.toc import packet_slots
 from ringthrough.client.client import Client
 from ringthrough.client.conversation import Conversation
+from ringthrough.client.lanes import Lanes
 from ringthrough.client.media import FRAME_BODY_BYTES, SIGNAL_KIND_MEDIA, CallMedia, NullSink, PcmSource, SilentSource
 from ringthrough.e2ee.sframe import SFrameReceiver, SFrameSender, call_key, open_frame, seal_frame
+from ringthrough.protocol.frames import BundleId
 from ringthrough.protocol.limits import PADDED_SIZES_BYTES
 
 from .conftest import World, joined, soon
@@ -37,7 +39,8 @@ class Line:
         self.group = conversation.group()
         with client.context.store.transaction():
             client.context.store.add_call_key(self.call_id, self.group.epoch, conversation.id, b"k" * 32, 2**40)
-        self.media = CallMedia(conversation, self.call_id, peer_leaf, SilentSource(), NullSink(), heard=lambda: None)
+        lanes = Lanes(conversation.connection, conversation.stream, BundleId(bytes(16)))
+        self.media = CallMedia(conversation, self.call_id, peer_leaf, SilentSource(), NullSink(), lanes, lambda: None)
         self.media._take_new_keys()
 
     def sender(self, leaf: int, base_key: bytes = b"k" * 32, epoch: int | None = None) -> SFrameSender:

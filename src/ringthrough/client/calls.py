@@ -17,6 +17,7 @@ from ringthrough.protocol.calls import CallEvent, CallId, CallMachine, Conversat
 from ringthrough.protocol.limits import PADDED_SIZES_BYTES
 from ringthrough.protocol.notes import Mode
 
+from .callline import CallLine
 from .context import Context
 from .conversation import Conversation
 from .errors import CallFailed, ClientError
@@ -49,6 +50,8 @@ class Call:
         loop = asyncio.get_running_loop()
         self.ended: asyncio.Future[EndReason] = loop.create_future()
         self.stats = MediaStats()
+        self.line: CallLine | None = None
+        """The connections of the call, from the first ring on."""
         self.media: CallMedia | None = None
         """The sound of the call, once it is answered."""
         self.on_mode: Callable[[Mode], None] = lambda mode: None
@@ -82,6 +85,7 @@ class CallManager:
         self._machine: CallMachine | None = None
         self._call: Call | None = None
         self._media: asyncio.Task[None] | None = None
+        self._closing: set[asyncio.Task[None]] = set()
         self._timer: asyncio.TimerHandle | None = None
         self._outgoing: asyncio.Queue[tuple[Conversation, machine.Send]] = asyncio.Queue()
         self._confirming: set[asyncio.Task[None]] = set()
@@ -136,7 +140,7 @@ class CallManager:
             self._end(self._call, EndReason.FAILED)
 
     def _stopping(self) -> list[asyncio.Task[None]]:
-        return [*self._confirming, *([self._media] if self._media is not None else [])]
+        return [*self._confirming, *self._closing, *([self._media] if self._media is not None else [])]
 
     async def settled(self) -> None:
         """Wait until every call event that we made is on the server."""
@@ -156,6 +160,7 @@ class CallManager:
         self._call = call = Call(self, conversation, call_id, incoming=False)
         call.source, call.sink = source, sink
         self._machine = CallMachine(LeafIndex(conversation.group().own_leaf))
+        self._open_line(call)
         name = ConversationId(conversation.stream)
         self.input(lambda m, now_ms: m.place(call_id, name, now_ms))
         return call
@@ -211,6 +216,7 @@ class CallManager:
                 conversation = self._by_stream(action.conversation) or call.conversation
                 self._outgoing.put_nowait((conversation, action))
             case machine.Ring():
+                self._open_line(call)
                 if self.ring is not None:
                     self.ring(call)
             case machine.ShowRinging():
@@ -232,12 +238,25 @@ class CallManager:
     def _start_media(self, call: Call, peer: LeafIndex) -> None:
         assert call.source is not None, "a call starts with its devices chosen"
         assert call.sink is not None
-        media = CallMedia(call.conversation, call.call_id, peer, call.source, call.sink, self._heard)
+        assert call.line is not None, "its line is open since it began to ring"
+        media = CallMedia(call.conversation, call.call_id, peer, call.source, call.sink, call.line.lanes, self._heard)
         media.notes.on_change = lambda mode: call.on_mode(mode)
         call.media, call.stats = media, media.stats
         call.answered.set()
         self._media = asyncio.create_task(media.run(), name="call media")
         self._media.add_done_callback(self._media_done)
+
+    def _open_line(self, call: Call) -> None:
+        call.line = line = CallLine(call.conversation)
+        line.task.add_done_callback(self._line_done)
+
+    def _line_done(self, task: asyncio.Task[None]) -> None:
+        self._closing.discard(task)
+        if task.cancelled() or (failure := task.exception()) is None:
+            return
+        log.error("the call's line failed: %s", _reason(failure))
+        if self._call is not None and self._call.line is not None and task is self._call.line.task:
+            self.input(lambda m, now_ms: m.fail(now_ms))
 
     def _media_done(self, task: asyncio.Task[None]) -> None:
         if task.cancelled() or (failure := task.exception()) is None:
@@ -251,6 +270,9 @@ class CallManager:
 
     def _end(self, call: Call, reason: EndReason) -> None:
         self._machine = self._call = None
+        if call.line is not None:
+            self._closing.add(call.line.task)
+            call.line.close()
         with self._context.store.transaction():
             self._context.store.drop_call_keys(call.conversation.id, list(call.call_ids))
         if not call.ended.done():

@@ -47,15 +47,14 @@ class _Socket(Protocol):
 
 
 class Lanes:
-    """Sends and receives the sealed frames of one call. `on_body` is called once for each frame that arrives."""
+    """Sends and receives the sealed frames of one call."""
 
-    def __init__(
-        self, connection: Connection, stream: StreamId, bundle: BundleId, on_body: Callable[[bytes], None]
-    ) -> None:
+    def __init__(self, connection: Connection, stream: StreamId, bundle: BundleId) -> None:
         self._connection = connection
         self._stream = stream
         self._bundle = bundle
-        self.on_body = on_body
+        self.on_body: Callable[[bytes], None] = lambda body: None
+        """Called once for each frame that arrives."""
         self._loop = asyncio.get_running_loop()
         self._sockets: dict[LaneId, _Socket] = {}
         self._main: LaneId | None = None

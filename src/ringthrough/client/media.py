@@ -28,8 +28,7 @@ from ringthrough.e2ee.sframe import (
     open_frame,
     seal_frame,
 )
-from ringthrough.protocol.frames import BundleId
-from ringthrough.protocol.limits import BUNDLE_ID_BYTES, PADDED_SIZES_BYTES
+from ringthrough.protocol.limits import PADDED_SIZES_BYTES
 
 from .conversation import Conversation
 from .direct import DirectRefusal
@@ -165,6 +164,7 @@ class CallMedia:
         peer_leaf: int,
         source: AudioSource,
         sink: AudioSink,
+        lanes: Lanes,
         heard: Callable[[], None],
     ) -> None:
         self._conversation = conversation
@@ -191,8 +191,8 @@ class CallMedia:
         self._lost = asyncio.Event()
         self._early: deque[bytes] = deque(maxlen=EARLY_FRAMES_MAX)
         self._timers: list[asyncio.TimerHandle] = []
-        bundle = BundleId(conversation.context.random(BUNDLE_ID_BYTES))
-        self.lanes = Lanes(conversation.connection, conversation.stream, bundle, self._on_signal)
+        self.lanes = lanes
+        lanes.on_body = self._on_signal
         self._noted_ms = float("-inf")
         self._started_ms = self._now_ms()
         self.stats = MediaStats()
@@ -207,7 +207,6 @@ class CallMedia:
         """Talk and listen until cancelled. Raises an ExceptionGroup when source, sink or membership fail."""
         self._take_new_keys()
         self._conversation.on_progress.append(self._take_new_keys)
-        self._conversation.subscription.on_signal = self._on_signal
         try:
             async with asyncio.TaskGroup() as tasks:
                 tasks.create_task(self._talk(), name="talk")
@@ -215,12 +214,9 @@ class CallMedia:
                 tasks.create_task(self._watch(), name="watch")
                 tasks.create_task(self._judge(), name="judge")
                 tasks.create_task(self.notes.run(), name="notes")
-                tasks.create_task(self.lanes.run(), name="lanes")
         finally:
             for timer in self._timers:
                 timer.cancel()
-            if self._conversation.subscription.on_signal == self._on_signal:
-                self._conversation.subscription.on_signal = None
             self._conversation.on_progress.remove(self._take_new_keys)
 
     async def _watch(self) -> None:

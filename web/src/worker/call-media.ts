@@ -6,16 +6,13 @@ import { NO_REPORT, type Report } from "../core/audio/report.js"
 import { packetSlots } from "../core/audio/toc.js"
 import { concat, toHex } from "../core/bytes.js"
 import { callKey, openFrame, sealFrame, SFrameError, SFrameReceiver, SFrameSender } from "../core/e2ee/sframe.js"
-import type { BundleId } from "../core/protocol/frames.js"
-import { BUNDLE_ID_BYTES, PADDED_SIZES_BYTES } from "../core/protocol/limits.js"
+import { PADDED_SIZES_BYTES } from "../core/protocol/limits.js"
 import type { ArrivedNote, ArrivedPacket, CapturedPacket, CaptureControl, NotesWaiting, PlayoutReport, ReceiverState } from "./audio-ports.js"
-import { random } from "./buffers.js"
 import { callKeys } from "./call-keys.js"
 import { CallNotes, type NotesOutside } from "./call-notes.js"
 import type { Conversation } from "./conversation.js"
 import { Direct, DIRECT_SIGNAL_KIND, type Heard, type WhyOff } from "./direct.js"
-import { Lanes } from "./lanes.js"
-import type { Way } from "./way.js"
+import type { Lanes } from "./lanes.js"
 
 /** First byte of a signal that carries a sealed media frame (docs/spec/media.md). */
 const KIND = Uint8Array.of(1)
@@ -47,7 +44,6 @@ export class CallMedia {
   private playout: MessagePort | undefined
   private work: Promise<unknown> = Promise.resolve()
   private isOver = false
-  private readonly lanes: Lanes
   /** The device that the call was begun with; its leaf may become another's. */
   private readonly peer: string | undefined
   /** What is said while frames can carry no speech. */
@@ -58,17 +54,14 @@ export class CallMedia {
     private readonly conversation: Conversation,
     private readonly callId: string,
     readonly peerLeaf: number,
+    private readonly lanes: Pick<Lanes, "send" | "isNarrow">,
     private readonly heard: () => void,
     private readonly reported: (report: PlayoutReport) => void,
-    wayChanged: (way: Way) => void,
     notes: Pick<NotesOutside, "say" | "sent" | "changed">,
     whyNotDirect: WhyOff | null,
     directChanged: () => void,
   ) {
     this.peer = this.deviceAt(peerLeaf)
-    const bundle = random(BUNDLE_ID_BYTES) as BundleId
-    const onBody = (body: Uint8Array): void => void this.arrived(body).catch(() => undefined)
-    this.lanes = new Lanes(conversation.connection, conversation.stream, bundle, onBody, wayChanged)
     this.notes = new CallNotes({
       ...notes,
       mute: (muted) => this.control({ kind: "mute", muted }),
@@ -84,7 +77,6 @@ export class CallMedia {
 
   /** Takes the keys of the call's epochs. Rejects when the peer is not in the group. */
   async start(): Promise<void> {
-    this.lanes.start()
     this.notes.start()
     if (!(await this.takeNewKeys())) throw new Error("the peer is no longer in the group")
   }
@@ -93,7 +85,6 @@ export class CallMedia {
     this.isOver = true
     this.notes.stop()
     this.direct.stop()
-    this.lanes.stop()
     this.detach()
   }
 

@@ -5,6 +5,8 @@ import { fromHex, toHex } from "../core/bytes.js"
 import * as mimi from "../core/e2ee/content/index.js"
 import * as machine from "../core/protocol/calls.js"
 import type { EndReason } from "../core/protocol/calls-table.js"
+import type { BundleId } from "../core/protocol/frames.js"
+import { BUNDLE_ID_BYTES } from "../core/protocol/limits.js"
 import { Watch } from "../core/protocol/verdicts.js"
 import type { CallHistoryEntry, CallPhase, CallView, EngineEvent, TracePoint } from "./api.js"
 import type { PlayoutReport } from "./audio-ports.js"
@@ -16,6 +18,7 @@ import type { Context } from "./context.js"
 import type { Arrival, Conversation } from "./conversation.js"
 import type { WhyOff } from "./direct.js"
 import { EngineError } from "./errors.js"
+import { Lanes } from "./lanes.js"
 import { whyHideFrom } from "./people.js"
 import type { CallRow } from "./store/rows.js"
 import type { DirectOrder } from "./direct-ports.js"
@@ -45,6 +48,8 @@ interface Current {
   watch: Watch
   trace: readonly TracePoint[]
   lostShare: number
+  /** Open from the first ring on: sound can flow the moment somebody answers. */
+  readonly lanes: Lanes
   media: CallMedia | undefined
   ports: readonly [MessagePort, MessagePort] | undefined
   whyNotDirect: WhyOff | null
@@ -99,6 +104,7 @@ export class Calls {
   stop(): void {
     clearTimeout(this.timer)
     this.current?.media?.stop()
+    this.current?.lanes.stop()
     this.current = undefined
   }
 
@@ -132,6 +138,7 @@ export class Calls {
     const current = this.fresh(conversation, id, peer, false)
     current.whyNotDirect = whyNotDirect
     this.current = current
+    current.lanes.start()
     await this.context.store.transaction((tx) =>
       putCall(tx, {
         id, conversation: conversation.id, peer, device: "", outgoing: true, timeS: this.context.nowS(), offerExpiresMs: 0,
@@ -234,7 +241,7 @@ export class Calls {
 
   signal(conversation: Conversation, body: Uint8Array): void {
     const { current } = this
-    if (current?.conversation === conversation) void current.media?.arrived(body).catch(() => undefined)
+    if (current?.conversation === conversation) current.lanes.onBody(body)
   }
 
   private eventOf(conversation: Conversation, leaf: number, callId: string): machine.CallEvent {
@@ -253,8 +260,9 @@ export class Calls {
   // -- the machine -----------------------------------------------------------------------------------------------
 
   private fresh(conversation: Conversation, id: string, peer: string, incoming: boolean): Current {
+    const lanes = new Lanes(conversation.connection, conversation.stream, random(BUNDLE_ID_BYTES) as BundleId)
     return {
-      conversation, incoming, machine: new machine.CallMachine(conversation.snapshot.ownLeaf as machine.LeafIndex), id, wire: id, peer,
+      conversation, incoming, lanes, machine: new machine.CallMachine(conversation.snapshot.ownLeaf as machine.LeafIndex), id, wire: id, peer,
       phase: incoming ? "ringing_here" : "calling", muted: false, answered: false, sinceMs: null, quality: "unknown",
       lastReport: undefined, way: undefined, watch: new Watch(performance.now()), trace: [], lostShare: 0, media: undefined, ports: undefined,
       whyNotDirect: this.whyNotDirect(conversation), directPeer: undefined,
@@ -280,6 +288,7 @@ export class Calls {
         return this.sendSoon(conversation, action)
       }
       case "ring":
+        current.lanes.start()
         current.phase = "ringing_here"
         return this.show(current)
       case "show_ringing":
@@ -303,14 +312,15 @@ export class Calls {
     // What has happened while it rang counts too.
     current.whyNotDirect ??= this.whyNotDirect(current.conversation)
     const media = new CallMedia(
-      current.conversation, id, peerLeaf, () => this.heard(current), (report) => this.reported(current, report),
-      (way) => this.wayChanged(current, way), {
+      current.conversation, id, peerLeaf, current.lanes, () => this.heard(current), (report) => this.reported(current, report), {
         say: (number, packets) => this.sayNote(current, number, packets), sent: (id) => current.conversation.sent(id),
         changed: () => this.current === current && this.show(current),
       },
       current.whyNotDirect, () => this.directChanged(current),
     )
     current.media = media
+    current.lanes.onBody = (body) => void media.arrived(body).catch(() => undefined)
+    current.lanes.onWay = (way) => this.wayChanged(current, way)
     current.watch = new Watch(performance.now())
     media.start().catch(() => this.step((m, now) => m.fail(now)))
     const watch = async (): Promise<void> => {
@@ -380,6 +390,7 @@ export class Calls {
   private end(current: Current, reason: EndReason): void {
     clearTimeout(this.timer)
     current.media?.stop()
+    current.lanes.stop()
     current.ports?.forEach((port) => port.close())
     if (current.media === undefined && current.directPeer instanceof MessagePort) {
       current.directPeer.postMessage({ kind: "end" } satisfies DirectOrder)

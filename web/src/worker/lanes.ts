@@ -22,11 +22,12 @@ interface Socket {
   end(): void
 }
 
-/**
- * Sends and receives the sealed frames of one call. `onBody` is called once for each frame that arrives, `onWay` once a
- * second.
- */
+/** Sends and receives the sealed frames of one call. */
 export class Lanes implements MessageLane {
+  /** Called once for each frame that arrives. */
+  onBody: (body: Uint8Array) => void = () => undefined
+  /** Called once a second. */
+  onWay: (way: Way) => void = () => undefined
   private readonly sockets = new Map<LaneId, Socket>()
   private readonly dialling = new Set<LaneSocket>()
   private readonly sender = new LaneSender(new Controller(), (lane) => (this.sockets.get(lane)?.unsentBytes ?? Infinity) <= UNSENT_BYTES_MAX)
@@ -46,8 +47,6 @@ export class Lanes implements MessageLane {
     private readonly connection: Connection,
     private readonly stream: StreamId,
     private readonly bundle: BundleId,
-    private readonly onBody: (body: Uint8Array) => void,
-    private readonly onWay: (way: Way) => void,
   ) {}
 
   /** Keeps lanes open until stopped. */

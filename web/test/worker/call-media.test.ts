@@ -36,16 +36,19 @@ class Side {
 
   constructor(leaf: number, peer: number) {
     const store = { rows: () => [{ callId: CALL, epoch: 1, conversation: 1, baseKey: BASE_KEY, expiresS: 1e12 }] }
-    const connection = { attach: () => undefined, detach: () => undefined }
     const snapshot = { ownLeaf: leaf, members: this.members }
-    const conversation = { connection, stream: new Uint8Array(16), snapshot, context: { store } }
-    this.media = new CallMedia(conversation as unknown as Conversation, CALL, peer, () => undefined, () => undefined, () => undefined, {
+    const conversation = { snapshot, context: { store } }
+    const isNarrow = (): boolean => this.isNarrow
+    const lanes = {
+      // Signalling of the direct channel has its own tests.
+      send: (body: Uint8Array): boolean => body[0] === DIRECT_SIGNAL_KIND || this.sent.push(body) > 0,
+      get isNarrow(): boolean {
+        return isNarrow()
+      },
+    }
+    this.media = new CallMedia(conversation as unknown as Conversation, CALL, peer, lanes, () => undefined, () => undefined, {
       say: () => Promise.resolve(""), sent: () => Promise.resolve(), changed: () => undefined,
     }, "hidden", () => undefined)
-    const lanes = (this.media as unknown as { lanes: { send: (body: Uint8Array) => boolean } }).lanes
-    // Signalling of the direct channel has its own tests.
-    lanes.send = (body) => body[0] === DIRECT_SIGNAL_KIND || this.sent.push(body) > 0
-    Object.defineProperty(lanes, "isNarrow", { get: () => this.isNarrow })
   }
 
   attach(): void {

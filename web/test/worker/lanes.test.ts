@@ -119,7 +119,9 @@ interface Call {
 
 function started(): Call {
   const [main, heard, ways] = [new Main(), [] as number[], [] as Way[]]
-  const lanes = new Lanes(main as unknown as Connection, STREAM, BUNDLE, (bytes) => heard.push(bytes[0] ?? -1), (way) => ways.push(way))
+  const lanes = new Lanes(main as unknown as Connection, STREAM, BUNDLE)
+  lanes.onBody = (bytes) => heard.push(bytes[0] ?? -1)
+  lanes.onWay = (way) => ways.push(way)
   lanes.start()
   main.lane?.mainReceived({ type: "Joined", request: 1, instance: 5 })
   return { main, lanes, heard, ways }
@@ -155,7 +157,7 @@ test("the first frame goes at once, and a spare lane is joined without a capabil
 })
 
 test("before the server has said that the first is a lane, no other is opened", () => {
-  const lanes = new Lanes(new Main() as unknown as Connection, STREAM, BUNDLE, () => undefined, () => undefined)
+  const lanes = new Lanes(new Main() as unknown as Connection, STREAM, BUNDLE)
   lanes.start()
   after(5000)
   assert.equal(FakeSocket.all.length, 0)
