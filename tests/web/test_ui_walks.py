@@ -3,19 +3,15 @@
 from __future__ import annotations
 
 import base64
-import contextlib
 import io
-import re
 from pathlib import Path
 from typing import Any
 
 import pytest
 from PIL import Image
-from playwright.async_api import Error as PageError
 from playwright.async_api import FilePayload, Locator, Page, expect
-from web.test.ui.screens import SCREENS
 
-from tests.web.ui_page import NARROW, build, open_chat, opened, until
+from tests.web.ui_page import NARROW, asked, build, open_chat, opened, until
 
 pytestmark = pytest.mark.slow
 
@@ -29,11 +25,6 @@ PIXEL = base64.b64encode(
 @pytest.fixture(scope="module", autouse=True)
 def built() -> None:
     build()
-
-
-async def asked(page: Page) -> list[str]:
-    found: list[str] = await page.evaluate("fake.asked")
-    return found
 
 
 async def composer(page: Page, title: str = "@ana") -> Any:
@@ -220,157 +211,6 @@ async def test_a_short_break_is_no_news() -> None:
         await page.evaluate("fake.connection({ kind: 'online' })")
         await page.wait_for_timeout(1500)
         assert await page.get_by_text("Offline").count() == 0
-
-
-async def test_a_call_from_the_click_to_its_end() -> None:
-    async with opened() as page:
-        await composer(page)
-        await page.get_by_role("button", name="Call", exact=True).press("Enter")
-        await until(page, "fake.asked.includes('attachAudio()')")
-        await page.evaluate("fake.call('@ana', { phase: 'ringing_there' })")
-        await expect(page.get_by_text("Ringing…")).to_be_visible()
-        await page.evaluate(
-            "fake.call('@ana', { phase: 'in_call', sinceMs: fakeNowMs - 61000, quality: 'good', carrier: 'Direct.' })"
-        )
-        await expect(page.get_by_role("timer")).to_have_text(re.compile("^1:[0-5][0-9]$"))
-        await page.get_by_role("button", name="Mute").press("Enter")
-        await expect(page.get_by_role("button", name="Unmute")).to_have_attribute("aria-pressed", "true")
-        await page.get_by_role("link", name="Settings").click()
-        await page.get_by_role("button", name="Back to the call").click()
-        await page.get_by_role("button", name="Hang up").click()
-        await expect(page.get_by_text("You hung up.")).to_be_visible()
-        assert {"placeCall()", "attachAudio()", "mute(true)", "hangUp()"} <= set(await asked(page))
-        await page.get_by_role("button", name="Write a message").click()
-        await expect(page.get_by_role("textbox", name="Message to @ana")).to_be_visible()
-
-
-async def test_a_call_says_which_way_and_why_and_can_be_held() -> None:
-    async with opened(size=NARROW) as page:
-        await SCREENS["in-call"][1](page)
-        await expect(page.get_by_text("Direct UDP does not pass here.").first).to_be_visible()
-        await expect(
-            page.get_by_text("Last minute: 67 ms to the server and back, sound lost in 2 seconds")
-        ).to_be_visible()
-        assert await page.locator("figure rect").count() == 2
-        relay = page.get_by_text("none is used, so none can be blocked")
-        await expect(relay).to_be_hidden()
-        await page.locator("summary").press("Enter")
-        await expect(relay).to_be_visible()
-        await expect(page.get_by_text("2 connections in use, 3 opened so far")).to_be_visible()
-        await page.get_by_role("button", name="Hold").press("Enter")
-        await expect(page.get_by_text("On hold: nothing is sent or played.")).to_be_visible()
-        await expect(page.get_by_role("button", name="Unmute")).to_be_disabled()
-        await page.get_by_role("button", name="Take up again").press("Enter")
-        await expect(page.get_by_role("button", name="Mute", exact=True)).to_be_enabled()
-        assert [call for call in await asked(page) if call.startswith("mute")] == ["mute(true)", "mute(false)"]
-
-
-async def test_a_call_goes_on_in_a_small_window_above_all_others() -> None:
-    async with opened() as page:
-        await SCREENS["in-call"][1](page)
-        async with page.context.expect_page() as opening:
-            await page.get_by_role("button", name="Small window").click()
-        small = await opening.value
-        await expect(small.get_by_role("timer")).to_have_text(re.compile(r"^\d+:\d\d$"))
-        await expect(page.get_by_role("button", name="Small window")).to_have_count(0)
-        await small.get_by_role("button", name="Mute").press("Enter")
-        await expect(page.get_by_role("button", name="Unmute")).to_be_visible()
-        async with small.expect_event("close"):
-            # The window goes before the key comes up.
-            with contextlib.suppress(PageError):
-                await small.get_by_role("button", name="Hang up").press("Enter")
-        await expect(page.get_by_text("You hung up.")).to_be_visible()
-        assert {"mute(true)", "hangUp()"} <= set(await asked(page))
-
-
-async def test_the_network_is_checked_by_keyboard_and_the_result_explained() -> None:
-    async with opened(size=NARROW) as page:
-        await page.get_by_role("link", name="Settings").press("Enter")
-        await page.get_by_role("link", name="Network check").press("Enter")
-        await page.get_by_role("switch", name="Also wait out a silence").press("Space")
-        await page.get_by_role("button", name="Check now").press("Enter")
-        await expect(page.get_by_role("progressbar", name="Progress of the check")).to_have_attribute(
-            "aria-valuenow", "74"
-        )
-        await page.get_by_role("button", name="Stop").press("Enter")
-        await expect(page.get_by_text("there is no verdict")).to_be_visible()
-        await page.get_by_role("button", name="Check again").press("Enter")
-        await expect(page.get_by_role("button", name="Stop")).to_be_visible()
-        await page.evaluate(
-            """fake.checked({ verdicts: [{ verdict: 'frozen', matter: 'Connections freeze here.',
-            remedy: 'New ones take their place.' }] })"""
-        )
-        await expect(page.get_by_role("status").get_by_text("Connections freeze here.")).to_be_visible()
-        await expect(page.get_by_text("frozen after 15,872 bytes")).to_be_visible()
-        assert [call for call in await asked(page) if "heck" in call] == [
-            "checkNetwork(true)",
-            "stopCheck()",
-            "checkNetwork(true)",
-        ]
-
-
-async def test_a_call_by_voice_notes_is_spoken_by_key_by_pointer_and_by_click_alone() -> None:
-    async with opened(size=NARROW) as page:
-        await SCREENS["call-notes"][1](page)
-        await expect(page.get_by_text("Hold the button (or space) and speak; it arrives whole.")).to_be_visible()
-        await expect(page.get_by_role("button", name="Mute", exact=True)).to_be_disabled()
-        hold = page.get_by_role("button", name="Hold and speak")
-        release = page.get_by_role("button", name="Let go to send")
-        await page.keyboard.down(" ")
-        await expect(release).to_have_attribute("aria-pressed", "true")
-        await expect(page.get_by_text("Speaking, 1 s")).to_be_visible()
-        await page.keyboard.up(" ")
-        await expect(hold).to_have_attribute("aria-pressed", "false")
-        await expect(page.get_by_text("Sending 2 voice notes…").first).to_be_visible()
-        await hold.focus()
-        await page.keyboard.down("Enter")
-        await expect(release).to_be_visible()
-        await page.keyboard.up("Enter")
-        await hold.hover()
-        await page.mouse.down()
-        await expect(release).to_be_visible()
-        await page.mouse.move(5, 5)
-        await page.mouse.up()
-        await expect(hold).to_be_visible()
-        for name in (hold, release):  # as a screen reader presses it
-            await name.dispatch_event("click")
-        await expect(hold).to_be_visible()
-        spoken = [call for call in await asked(page) if call.startswith("speak")]
-        assert spoken == ["speak(true)", "speak(false)"] * 4
-        await page.get_by_role("button", name="Hold", exact=True).press("Enter")
-        await expect(hold).to_be_disabled()
-        await page.get_by_role("button", name="Take up again").press("Enter")
-        await page.evaluate(
-            "fake.call('@ana', { notes: { on: false, speaking: false, spokenMs: 0, unsent: 0, playing: 0 } })"
-        )
-        await expect(page.get_by_text("Talking works again.")).to_be_visible()
-        await expect(hold).to_have_count(0)
-        await page.evaluate("document.activeElement.blur()")
-        await page.keyboard.press(" ")
-        await page.evaluate("fake.call('@ana', { notes: null })")
-        await expect(page.get_by_text("Talking works again.")).to_have_count(0)
-        assert [call for call in await asked(page) if call.startswith("speak")][8:] == ["speak(false)"], "hold"
-
-
-async def test_a_voice_note_is_played_and_stopped() -> None:
-    async with opened() as page:
-        await SCREENS["voice-note"][1](page)
-        play = page.get_by_role("button", name="Play voice note, 3 seconds")
-        await expect(play).to_have_count(2)
-        await play.first.press("Enter")
-        await page.get_by_role("button", name="Stop the voice note").press("Enter")
-        await expect(play).to_have_count(2)
-        assert "fetchNote()" in await asked(page)
-
-
-async def test_a_declined_call_never_opens_the_microphone() -> None:
-    async with opened() as page:
-        await page.evaluate("fake.call('@tomas', {})")
-        await page.get_by_role("button", name="Decline").click()
-        await expect(page.get_by_role("dialog")).to_have_count(0)
-        calls = await asked(page)
-        assert "declineCall()" in calls
-        assert "attachAudio()" not in calls
 
 
 async def test_people_are_found_by_handle_and_a_wrong_one_says_so() -> None:

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import fcntl
 import functools
+import os
 import shutil
 import subprocess
 import threading
@@ -31,11 +33,21 @@ FLAGS = (
 )
 
 
+@functools.cache
 def build() -> Path:
-    """Builds the page with the scripted engine; seconds."""
+    """Builds the page with the scripted engine, once for all processes of a test run; seconds."""
     npx = shutil.which("npx")
     assert npx is not None, "Node.js is needed to build the page"
-    subprocess.run([npx, "vite", "build", "--mode", "screens", "--logLevel", "error"], cwd=WEB, check=True)
+    this_run = os.environ.get("PYTEST_XDIST_TESTRUNUID", "")
+    BUILT.parent.mkdir(parents=True, exist_ok=True)
+    with BUILT.with_suffix(".lock").open("a+") as built_for:
+        # The folder is emptied first: not under the pages of another process.
+        fcntl.flock(built_for, fcntl.LOCK_EX)
+        built_for.seek(0)
+        if not this_run or built_for.read() != this_run:
+            subprocess.run([npx, "vite", "build", "--mode", "screens", "--logLevel", "error"], cwd=WEB, check=True)
+            built_for.truncate(0)
+            built_for.write(this_run)
     return BUILT
 
 
@@ -115,3 +127,9 @@ async def until(page: Page, expression: str) -> None:
             return
         await asyncio.sleep(0.05)
     raise AssertionError(f"never true: {expression}")
+
+
+async def asked(page: Page) -> list[str]:
+    """What the page has asked of the scripted engine."""
+    found: list[str] = await page.evaluate("fake.asked")
+    return found
