@@ -65,8 +65,9 @@ class Hop:
     wire_bytes_per_frame: float
 
 
-async def measure(where: World, seconds: float, out: Path, *, level: int | None = None) -> Hop:
-    """Run the two ends in a world; `level` is held at alice's end where it is given. Raises `Failed`."""
+async def measure(where: World, seconds: float, out: Path, *, level: int | None = None, plain: bool = False) -> Hop:
+    """Run the two ends in a world; `level` is held at alice's end where it is given; `plain` is the way without any
+    rule, for comparison: each frame once, and no answers. Raises `Failed`."""
     address, (certificate, key) = where.addresses[SERVER], where.certificates[SERVER]
     origin = f"https://{address}"
     token = secrets.token_bytes(32)
@@ -77,6 +78,7 @@ async def measure(where: World, seconds: float, out: Path, *, level: int | None 
         "token": token.hex(),
         "token_hash": hashlib.sha256(token).hexdigest(),
         "seconds": seconds,
+        "plain": plain,
     }
     async with contextlib.AsyncExitStack() as stack:
         options = ["--data", str(out / "data"), "--host", address, "--port", str(PORT), "--origin", origin]
@@ -112,13 +114,19 @@ def _frames(sender: Told, receiver: Told) -> Frames:
 
 
 def run(
-    restriction: Restriction, seconds: float, *, seed: int = 1, level: int | None = None, keep: str | None = None
+    restriction: Restriction,
+    seconds: float,
+    *,
+    seed: int = 1,
+    level: int | None = None,
+    plain: bool = False,
+    keep: str | None = None,
 ) -> Hop:
     """One hop in a world of its own; its logs go into the folder `keep`."""
     with contextlib.ExitStack() as stack:
         folder = keep or stack.enter_context(tempfile.TemporaryDirectory())
         where = stack.enter_context(world(Path(folder) / "world", restriction, seed=seed))
-        return asyncio.run(measure(where, seconds, Path(folder), level=level))
+        return asyncio.run(measure(where, seconds, Path(folder), level=level, plain=plain))
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
@@ -148,7 +156,11 @@ def main(arguments: Sequence[str] | None = None) -> None:
         print("      levels", [(round(at, 1), level) for at, level in told.levels][:14])
         if a.states:
             print("      states", [(round(miss, 2), round(queue), lanes) for miss, queue, lanes in told.states])
-    print(f"{hop.wire_bytes_per_frame:.0f} IP bytes a frame")
+    plain = run(path.restriction(rtt_ms=a.rtt), a.seconds, seed=a.seed, plain=True).wire_bytes_per_frame
+    share = hop.wire_bytes_per_frame / plain
+    print(
+        f"{hop.wire_bytes_per_frame:.0f} IP bytes a frame, {share:.2f} times one copy without answers ({plain:.0f})"
+    )
 
 
 if __name__ == "__main__":

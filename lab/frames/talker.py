@@ -25,12 +25,15 @@ from ringthrough.protocol.limits import BUNDLE_ID_BYTES, PADDED_SIZES_BYTES
 
 FRAME_S = 0.060
 LEAN_FRAME_S = 0.120
+RING_S = 3.0
+"""How long the lanes are there before the first frame, as in a call that rings."""
 LINGER_S = 2.0
 _HEAD = struct.Struct(">Id")
 
 
 class Settings(msgspec.Struct, frozen=True):
-    """What to do. `creates`: make the stream. `level`: hold this level instead of controlling it."""
+    """What to do. `creates`: make the stream. `level`: hold this level instead of controlling it. `plain`: send each
+    frame once on the message connection, and answer none."""
 
     origin: str
     ca: str
@@ -40,6 +43,7 @@ class Settings(msgspec.Struct, frozen=True):
     creates: bool
     seconds: float
     level: int | None = None
+    plain: bool = False
 
 
 class Told(msgspec.Struct, frozen=True):
@@ -81,8 +85,8 @@ async def talk(settings: Settings) -> Told:
         await connection.subscribe(Subscription(stream, lambda: (token, 1), on_signal=heard))
         lanes = Lanes(connection, stream, BundleId(secrets.token_bytes(BUNDLE_ID_BYTES)))
         lanes.on_body = heard
-        running = asyncio.create_task(lanes.run())
-        await asyncio.sleep(0.2)
+        running = asyncio.create_task(asyncio.Event().wait() if settings.plain else lanes.run())
+        await asyncio.sleep(RING_S)
         began = due = time.monotonic()
         number = 0
         while due - began < settings.seconds:
@@ -90,7 +94,11 @@ async def talk(settings: Settings) -> Told:
             if settings.level is not None:
                 lanes.sender.controller.level = Level(settings.level)
             at = time.monotonic()
-            lanes.send(_HEAD.pack(number, at).ljust(PADDED_SIZES_BYTES[0], b"\0"))
+            body = _HEAD.pack(number, at).ljust(PADDED_SIZES_BYTES[0], b"\0")
+            if settings.plain:
+                connection.signal(stream, body)
+            else:
+                lanes.send(body)
             sent.append((number, at))
             if not levels or levels[-1][1] != lanes.level:
                 levels.append((at - began, int(lanes.level)))

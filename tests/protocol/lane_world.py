@@ -143,7 +143,7 @@ class World:
             sent_ms, known = self.delays_ms[number]
             assert known is None, "the receiver took a copy for a frame"
             self.delays_ms[number] = (sent_ms, now_ms - sent_ms)
-        self.back.heard(self.controller.level, False, now_ms)
+        self.back.heard(self.controller.level, False, self.controller.is_sparing(now_ms), now_ms)
         if ack is not None:
             self._put(t.lane, "down", ACK_BYTES, lambda now_ms: self._acked(t.lane, ack, now_ms))
 

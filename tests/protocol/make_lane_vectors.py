@@ -29,9 +29,9 @@ def replay_hop(events: list[Event], first_seq: int) -> list[Event]:
     """Do what `events` say at both ends of a hop; return them with the answers filled in, at their end.
 
     ["open", lane, now], ["close", lane, now, sent], ["writable", lane, is_it], ["send", number, now, sent],
-    ["acked", lane, seq, delay, level, narrow, now], ["tick", now, sent], ["look", now, state],
-    ["arrived", lane, seq, sent_ms, narrow, now, is_new, answer]: the answer is [delay, level] or null,
-    ["heard", level, now]: the receiver's end has learned this level of the sender,
+    ["acked", lane, seq, delay, level, narrow, sparing, now], ["tick", now, sent], ["look", now, state],
+    ["arrived", lane, seq, sent_ms, narrow, now, is_new, answer]: the answer is [delay, level, sparing] or null,
+    ["heard", level, sparing, now]: the receiver's end has learned this of the sender,
     ["gone", lane]: the receiver's end has learned that the lane ended.
     `sent` lists [lane, seq, sent_ms, number]: bodies are numbers of 4 bytes.
     """
@@ -56,19 +56,19 @@ def replay_hop(events: list[Event], first_seq: int) -> list[Event]:
                 done.append(["writable", lane, is_writable])
             case ["send", number, now, *_]:
                 done.append(["send", number, now, sent(sender.send(number.to_bytes(4, "big"), now))])
-            case ["acked", lane, seq, delay, level, narrow, now]:
-                sender.acked(lane, Ack(seq, delay, Level(level), narrow), now)
-                done.append(["acked", lane, seq, delay, level, narrow, now])
+            case ["acked", lane, seq, delay, level, narrow, sparing, now]:
+                sender.acked(lane, Ack(seq, delay, Level(level), narrow, sparing), now)
+                done.append(["acked", lane, seq, delay, level, narrow, sparing, now])
             case ["tick", now, *_]:
                 done.append(["tick", now, sent(sender.tick(now))])
             case ["arrived", lane, seq, sent_ms, narrow, now, *_]:
                 is_new, ack = receiver.arrived(lane, seq, sent_ms, now, back, is_narrow=narrow)
                 assert ack is None or (ack.seq, ack.is_narrow) == (seq, narrow)
-                answer = None if ack is None else [ack.delay_ms, int(ack.level)]
+                answer = None if ack is None else [ack.delay_ms, int(ack.level), ack.is_sparing]
                 done.append(["arrived", lane, seq, sent_ms, narrow, now, is_new, answer])
-            case ["heard", level, now]:
-                back.heard(Level(level), False, now)
-                done.append(["heard", level, now])
+            case ["heard", level, sparing, now]:
+                back.heard(Level(level), False, sparing, now)
+                done.append(["heard", level, sparing, now])
             case ["gone", lane]:
                 receiver.closed(lane)
                 done.append(["gone", lane])
@@ -86,12 +86,13 @@ def look(sender: LaneSender, now: float) -> dict[str, Any]:
         "level": int(controller.level),
         "lanes_wanted": controller.lanes_wanted,
         "round_trip_ms": controller.round_trip_ms,
-        "resend_after_ms": controller.resend_after_ms(now),
+        "resend_after_ms": controller.resend_after_ms,
         "resends": controller.resends(now),
         "queued_ms_max": controller.queued_ms_max(now),
         "queueing_ms": controller.queueing_ms(now),
         "miss_share": controller.miss_share(now),
         "is_narrow": controller.is_narrow(now),
+        "is_sparing": controller.is_sparing(now),
         "lanes": sender.lanes,
         "stalled": sender.stalled(now),
         "is_silent": sender.is_silent(now),
@@ -106,7 +107,7 @@ def replay_plan(events: list[Event]) -> list[Event]:
     """Do what `events` say to the plan of a call that began at 0; return them with the answers filled in.
 
     ["dialled", now], ["dial_ended"], ["opened", lane, now], ["received", lane, size], ["closed", lane, now, reset],
-    ["refused", now],
+    ["refused", now], ["sounds"]: the first frame is sent,
     ["step", wanted, stalled, silent, stuck, now, dial, leave, freeze_bytes, lanes_max].
     """
     plan = LanePlan(0.0)
@@ -125,6 +126,8 @@ def replay_plan(events: list[Event]) -> list[Event]:
                 plan.closed(lane, now, reset=reset)
             case ["refused", now]:
                 plan.refused(now)
+            case ["sounds"]:
+                plan.is_sounding = True
             case ["step", wanted, stalled, silent, stuck, now, *_]:
                 steps = plan.step(wanted, stalled, now, silent=silent, stuck=stuck)
                 answer = [steps.dial, list(steps.leave), plan.freeze_bytes, plan.lanes_max]
@@ -190,7 +193,8 @@ class _Sender(LaneSender):
         return super().send(body, now_ms)
 
     def acked(self, lane: LaneId, ack: Ack, now_ms: float) -> None:
-        self._events.append(["acked", lane, ack.seq, ack.delay_ms, int(ack.level), ack.is_narrow, now_ms])
+        said = [int(ack.level), ack.is_narrow, ack.is_sparing]
+        self._events.append(["acked", lane, ack.seq, ack.delay_ms, *said, now_ms])
         super().acked(lane, ack, now_ms)
 
     def tick(self, now_ms: float) -> list[Transmission]:
@@ -202,13 +206,13 @@ class _Back(Controller):
     def __init__(self, events: list[Event]) -> None:
         super().__init__()
         self._events = events
-        self._noted = Level.NORMAL
+        self._noted = (Level.NORMAL, False)
 
-    def heard(self, level: Level, is_narrow: bool, now_ms: float) -> None:
-        if level is not self._noted:
-            self._noted = level
-            self._events.append(["heard", int(level), now_ms])
-        super().heard(level, is_narrow, now_ms)
+    def heard(self, level: Level, is_narrow: bool, is_sparing: bool, now_ms: float) -> None:
+        if (level, is_sparing) != self._noted:
+            self._noted = (level, is_sparing)
+            self._events.append(["heard", int(level), is_sparing, now_ms])
+        super().heard(level, is_narrow, is_sparing, now_ms)
 
 
 class _Receiver(LaneReceiver):
@@ -253,7 +257,7 @@ def wrap() -> Iterator[Event]:
             yield ["tick", now + 30]
             yield ["arrived", lane, (seq - number) & UINT32_MAX, int(now) & UINT32_MAX, False, now + 31]
         for answered in (0, 1) if number == 0 else (lane, 1 - lane):
-            yield ["acked", answered, seq, 25, 1, False, now + 50]
+            yield ["acked", answered, seq, 25, 1, False, False, now + 50]
         seq = (seq + 1) & UINT32_MAX
         if number % 5 == 0:
             yield ["look", now + 51]
@@ -282,9 +286,9 @@ def wild(seed: int) -> Iterator[Event]:
         elif what == "acked":
             seq = max(0, number - chance.choice([1, 1, 2, 3, 5, 40]))
             delay = (chance.choice([0, 30, 80, 500, -200]) + 12_345) & UINT32_MAX
-            yield [what, lane, seq, delay, chance.randrange(4), chance.random() < 0.1, now]
+            yield [what, lane, seq, delay, chance.randrange(4), chance.random() < 0.1, chance.random() < 0.3, now]
         elif what == "heard":
-            yield [what, chance.choice([0, 0, 1, 3]), now]
+            yield [what, chance.choice([0, 0, 1, 3]), chance.random() < 0.5, now]
         elif what == "arrived":
             newest = (newest + chance.choice([1, 1, 1, 0, -1, -5, 1500, -1500])) & UINT32_MAX
             yield [what, lane, newest, chance.getrandbits(32), chance.random() < 0.1, now]
@@ -329,9 +333,14 @@ class Network:
         self.lanes: dict[LaneId, int] = {}
         self.next = 0
 
-    def run(self, seconds: float, silent: range = range(0), limit_ends_s: float = float("inf")) -> list[Event]:
+    def run(
+        self, seconds: float, silent: range = range(0), limit_ends_s: float = float("inf"), *, rings: bool = False
+    ) -> list[Event]:
         """Frames of 200 bytes on every lane each 100 ms; `silent` are the seconds in which nothing passes at all."""
         self._do("opened", self._fresh(), 0.0)
+        if not rings:
+            self.events.append(["sounds"])
+            self.plan.is_sounding = True
         due: list[float] = []
         for now in (number * 100.0 for number in range(int(seconds * 10))):
             is_silent = int(now // 1000) in silent
@@ -413,6 +422,7 @@ def hops() -> Iterator[tuple[str, str, int, list[Event]]]:
 def plans() -> Iterator[tuple[str, str, list[Event]]]:
     """(name, what it shows, events without answers)."""
     yield "plan-clean", "a spare lane is opened", Network().run(10)
+    yield "plan-rings", "a spare lane is opened before any sound", Network().run(3, rings=True)
     yield "plan-heavy", "six lanes are wanted", Network(wanted=6).run(15)
     yield "plan-freeze", "a connection freezes after 16 KB", Network(freeze_bytes=16_000).run(30)
     yield "plan-count", "more than two connections are reset", Network(lanes_max=2, wanted=4).run(50)

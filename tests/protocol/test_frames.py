@@ -102,7 +102,7 @@ FRAMES = st.one_of(
     st.builds(Signal, REQUESTS, BODIES.filter(lambda b: len(b) <= limits.SIGNAL_BYTES_MAX)),
     st.builds(Join, REQUESTS, st.binary(min_size=16, max_size=16), REQUESTS),
     st.builds(Carry, REQUESTS, REQUESTS, BODIES.filter(lambda b: len(b) <= limits.SIGNAL_BYTES_MAX)),
-    st.builds(Ack, REQUESTS, REQUESTS, st.integers(0, 3), st.booleans()),
+    st.builds(Ack, REQUESTS, REQUESTS, st.integers(0, 3), st.booleans(), st.booleans()),
 )
 
 
@@ -166,8 +166,12 @@ def test_an_append_has_a_size_together() -> None:
 
 
 def test_an_answer_to_a_carried_frame_looks_like_an_answer_to_a_message() -> None:
-    assert len(encode(Ack(1, 2, 0, False))) == len(encode(Acked(1, 2, 1, True))) == len(encode(Appended(1, 2)))
-    assert decode_server(encode(Acked(1, 2, 1, True))) == Acked(1, 2, 1, True)
+    assert (
+        len(encode(Ack(1, 2, 0, False, True)))
+        == len(encode(Acked(1, 2, 1, True, False)))
+        == len(encode(Appended(1, 2)))
+    )
+    assert decode_server(encode(Acked(1, 2, 1, True, False))) == Acked(1, 2, 1, True, False)
     assert decode_server(encode(Carried(1, 2, bytes(160)))) == Carried(1, 2, bytes(160))
 
 

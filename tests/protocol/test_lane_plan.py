@@ -9,7 +9,7 @@ from ringthrough.protocol.lanes import LaneId
 
 
 def plan_with(count: int, now_ms: float = 0.0) -> LanePlan:
-    plan = LanePlan(0.0)
+    plan = LanePlan(0.0, is_sounding=True)
     for number in range(count):
         plan.opened(LaneId(number), now_ms)
     return plan
@@ -19,6 +19,13 @@ def test_the_spare_comes_when_a_narrow_pipe_would_have_shown_itself() -> None:
     plan = plan_with(1)
     assert not plan.step(2, [], 2_900, silent=False, stuck=False).dial
     assert plan.step(2, [], 3_000, silent=False, stuck=False).dial
+
+
+def test_the_spare_comes_at_once_while_the_call_rings() -> None:
+    plan = plan_with(1)
+    plan.is_sounding = False
+    assert not plan.step(2, [], 400, silent=False, stuck=False).dial
+    assert plan.step(2, [], 500, silent=False, stuck=False).dial, "there is no sound yet that it could delay"
 
 
 def test_where_a_loss_holds_up_everything_it_comes_at_once() -> None:

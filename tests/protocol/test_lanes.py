@@ -17,7 +17,7 @@ from ringthrough.protocol.lanes import (
     LaneSender,
     Transmission,
 )
-from tests.protocol.lane_world import Path, World, random_loss
+from tests.protocol.lane_world import ACK_BYTES, Path, World, random_loss
 
 A, B, C = LaneId(0), LaneId(1), LaneId(2)
 
@@ -135,6 +135,14 @@ def test_a_lean_hop_keeps_to_one_lane() -> None:
     assert [where(hop.send(b"", number * 120)) for number in range(3)] == [[(A, 0)], [(A, 1)], [(A, 2)]]
 
 
+def test_a_lean_hop_leaves_repairs_to_its_connection() -> None:
+    """Three frames at once, when one answer for all of them is late, would fill the pipe."""
+    hop = sender(A, B, level=Level.LEAN)
+    for number in range(3):
+        hop.send(b"", number * 120)
+    assert hop.tick(900) == []
+
+
 def test_stalled_and_silent() -> None:
     hop = sender(A, B)
     hop.send(b"", 0)
@@ -146,6 +154,61 @@ def test_stalled_and_silent() -> None:
     assert hop.stalled(1_101) == [A]
     assert not hop.is_silent(900)
     assert hop.is_silent(1_000), "nothing has come since 200"
+
+
+def test_frames_whose_answer_is_spared_say_nothing_when_they_were_the_last() -> None:
+    """The direct channel carries the call: nothing follows them for minutes."""
+    hop = sender(A, level=Level.LEAN)
+    hop.send(b"", 0)
+    hop.acked(A, Ack(0, 25), 50)
+    for number in range(2):
+        hop.send(b"", 120 + number * 120)
+    hop.tick(60_000)
+    assert (hop.stalled(60_000), hop.is_silent(60_000), hop.is_stuck(60_000)) == ([], False, False)
+    hop.send(b"", 60_000)
+    assert not hop.is_silent(60_500)
+    assert (hop.stalled(61_001), hop.is_silent(61_001), hop.is_stuck(61_001)) == ([A], True, True), (
+        "three are answered"
+    )
+
+
+def test_of_copies_that_wait_for_one_loss_one_is_counted() -> None:
+    hop = sender(A)
+    for number in range(25):
+        hop.send(b"", number * 60)
+        hop.acked(A, Ack(number, 25), number * 60 + 50)
+    for number in range(25, 30):
+        hop.send(b"", number * 60)
+    hop.tick(30 * 60 + 50)
+    assert hop.controller.miss_share(30 * 60 + 50) == pytest.approx(1 / 26)
+
+
+def test_what_a_loss_held_is_no_queue() -> None:
+    """A full pipe lets one out after the other."""
+    for apart_ms, is_queue in ((0, False), (30, True)):
+        hop = sender(A)
+        hop.send(b"", 0)
+        hop.acked(A, Ack(0, 25), 50)
+        for number in range(1, 4):
+            hop.send(b"", number * 60)
+        for number in range(1, 4):
+            came_ms = 400 + number * apart_ms
+            hop.acked(A, Ack(number, came_ms - number * 60), came_ms + 25)
+        assert (hop.controller.queueing_ms(520) > 100) is is_queue
+
+
+def test_a_lone_late_copy_is_no_queue() -> None:
+    control = Controller()
+    control.measured(50, 25, 0)
+    control.update(PROBATION_MS)
+    for late in range(2):
+        control.measured(400, 375, PROBATION_MS + late * 400)
+        control.update(PROBATION_MS + late * 400)
+    control.update(PROBATION_MS + 550)
+    assert control.level is Level.NORMAL
+    control.measured(400, 375, PROBATION_MS + 560)
+    control.update(PROBATION_MS + 560)
+    assert control.level is Level.LEAN, "three in a row"
 
 
 def test_stuck_is_not_narrow() -> None:
@@ -174,9 +237,17 @@ def test_the_receiver_tells_copies_from_frames_across_the_end_of_the_numbers() -
     assert is_new(5001 - WINDOW_FRAMES)
 
 
+def test_news_are_answered_at_once() -> None:
+    receiver, back = LaneReceiver(), Controller()
+    back.heard(Level.NORMAL, False, True, 0)
+    assert receiver.arrived(A, 0, 0, 0, back)[1] is not None
+    assert receiver.arrived(A, 1, 0, 60, back)[1] is None
+    assert receiver.arrived(A, 2, 0, 120, back, is_narrow=True)[1] is not None
+
+
 def test_a_lean_direction_is_answered_sparingly() -> None:
     receiver, back = LaneReceiver(), Controller()
-    back.heard(Level.LEAN, False, 0)
+    back.heard(Level.LEAN, False, True, 0)
     answers = [receiver.arrived(A, seq, 0, seq * 120.0, back)[1] for seq in range(7)]
     assert [answer is not None for answer in answers] == [True, False, False, True, False, False, True]
     assert receiver.arrived(A, 7, 0, 5_000.0, back)[1] is not None, "a pause is answered at once"
@@ -212,6 +283,20 @@ def test_without_loss_each_frame_goes_once(rtt_ms: float) -> None:
     assert world.copies_per_frame == 1.0
     assert world.late_share(rtt_ms / 2 + 1) == 0
     assert [level for _, level in world.levels] == [Level.NORMAL]
+
+
+def test_a_quiet_hop_costs_few_answers() -> None:
+    world = run(50, seconds=30)
+    answers = world.down.bytes_carried / ACK_BYTES
+    assert answers / len(world.delays_ms) < 0.5
+    assert world.controller.is_sparing(world.now_ms)
+
+
+@pytest.mark.parametrize("seed", range(6))
+@pytest.mark.parametrize("talks_back", [False, True])
+def test_heavy_loss_on_few_lanes_is_no_full_pipe(talks_back: bool, seed: int) -> None:
+    world = run(100, 0.2, lanes=2, seed=seed, talks_back=talks_back)
+    assert Level.LEAN not in {level for _, level in world.levels}
 
 
 @pytest.mark.parametrize("talks_back", [False, True])

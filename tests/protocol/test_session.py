@@ -192,7 +192,7 @@ def test_a_connection_becomes_a_lane_for_what_it_has_open_or_another_lane_has_sh
     assert session.receive(encode(Joined(request, 5))) == Answered(request, Joined(request, 5))
     further, message = session.join(bundle, None)
     assert decode_client(message) == Join(further, bundle, 0)
-    for frame in (Carried(1, 2, BODY), Acked(1, 2, 1, True)):
+    for frame in (Carried(1, 2, BODY), Acked(1, 2, 1, True, False)):
         assert session.receive(encode(frame)) == frame
     with pytest.raises(ProtocolError) as refused:
         session.join(bundle, TWO)

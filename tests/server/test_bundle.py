@@ -38,7 +38,7 @@ def joined(request: int) -> Joined:
 
 
 def acked(seq: int, *, level: int = 1, narrow: bool = False) -> Acked:
-    return Acked(seq, ANY, level, narrow)  # type: ignore[arg-type]
+    return Acked(seq, ANY, level, narrow, False)  # type: ignore[arg-type]
 
 
 def carried(seq: int, text: str) -> Carried:
@@ -70,7 +70,7 @@ async def test_frames_are_answered_and_numbered_anew(server: RunningServer) -> N
             alice >> Carry(70, 5, body("a")),
             alice << acked(70),
             bob << carried(0, "a"),
-            bob >> Ack(0, 1, 1, False),
+            bob >> Ack(0, 1, 1, False, False),
             alice >> Carry(71, 65, body("b")),
             alice << acked(71),
             bob << carried(1, "b"),
@@ -100,7 +100,7 @@ async def test_a_copy_on_another_lane_is_answered_there_and_goes_no_further(serv
             second >> Carry(0, 0, body("a")),
             second << acked(0),
             bob << carried(0, "a"),
-            bob >> Ack(0, 1, 1, False),
+            bob >> Ack(0, 1, 1, False, False),
             alice >> Carry(0, 0, body("a")),
             alice << acked(0),
         )
@@ -116,7 +116,7 @@ async def test_what_is_not_answered_goes_again_on_the_other_lane(server: Running
             alice << acked(0),
             bob << carried(0, "a"),
             second << carried(0, "a"),
-            second >> Ack(0, 1, 1, False),
+            second >> Ack(0, 1, 1, False, False),
         )
         await scene.quiet()
 
@@ -131,11 +131,11 @@ async def test_a_lane_that_ends_gives_its_frames_to_another_at_once(server: Runn
         scene.peers.remove(bob)
         await scene.play(
             second << carried(0, "a"),
-            second >> Ack(0, 1, 1, False),
+            second >> Ack(0, 1, 1, False, False),
             alice >> Carry(1, 60, body("b")),
             alice << acked(1),
             second << carried(1, "b"),
-            second >> Ack(1, 1, 1, False),
+            second >> Ack(1, 1, 1, False, False),
             second >> Carry(0, 0, body("c")),
             second << acked(0),
             alice << carried(0, "c"),
@@ -221,7 +221,7 @@ async def test_the_lanes_follow_into_the_next_epoch_with_the_new_capability(serv
             alice >> Carry(0, 0, body("a")),
             alice << acked(0),
             bob << carried(0, "a"),
-            bob >> Ack(0, 1, 1, False),
+            bob >> Ack(0, 1, 1, False, False),
         )
         await scene.quiet()
 
@@ -237,7 +237,7 @@ async def test_nobody_joins_without_knowing_the_bundle_or_showing_a_capability(s
             stranger << refused(2, "bad_handle"),
             stranger >> Carry(0, 0, body("x")),
             stranger << refused(0, "forbidden"),
-            stranger >> Ack(0, 0, 0, False),
+            stranger >> Ack(0, 0, 0, False, False),
         )
         await scene.quiet(alice, bob, stranger)
 
@@ -256,7 +256,10 @@ async def test_one_lane_too_many_takes_the_place_of_the_one_heard_longest_ago(se
         alice, bob = await in_call(scene)
         lanes = [await further(scene, f"lane {number}", HIS) for number in range(LANES_PER_BUNDLE_MAX - 1)]
         await scene.play(
-            alice >> Carry(0, 0, body("a")), alice << acked(0), bob << carried(0, "a"), bob >> Ack(0, 1, 1, False)
+            alice >> Carry(0, 0, body("a")),
+            alice << acked(0),
+            bob << carried(0, "a"),
+            bob >> Ack(0, 1, 1, False, False),
         )
         await bob.ping()
         await further(scene, "one too many", HIS)
@@ -280,11 +283,11 @@ async def test_too_many_frames_are_refused(start_server: StartServer) -> None:
             alice >> Carry(0, 0, body("a")),
             alice << acked(0),
             bob << carried(0, "a"),
-            bob >> Ack(0, 0, 1, False),
+            bob >> Ack(0, 0, 1, False, False),
             alice >> Carry(1, 0, body("b")),
             alice << acked(1),
             bob << carried(1, "b"),
-            bob >> Ack(1, 0, 1, False),
+            bob >> Ack(1, 0, 1, False, False),
             alice >> Carry(2, 0, body("c")),
             alice << refused(0, "rate_limited"),
         )

@@ -97,6 +97,7 @@ class Lanes:
 
     def send(self, body: bytes) -> bool:
         """Send a frame now or not at all; False when it was dropped."""
+        self.plan.is_sounding = True
         transmissions = self.sender.send(body, self._now_ms())
         self._transmit(transmissions)
         return bool(transmissions)
@@ -219,11 +220,12 @@ class Lanes:
     def _received(self, lane: LaneId, frame: frames.Carried | frames.Acked) -> None:
         now_ms = self._now_ms()
         if isinstance(frame, frames.Acked):
-            self.sender.acked(lane, Ack(frame.seq, frame.delay_ms, Level(frame.level), frame.narrow), now_ms)
+            level = Level(frame.level)
+            self.sender.acked(lane, Ack(frame.seq, frame.delay_ms, level, frame.narrow, frame.sparing), now_ms)
             return
         is_new, ack = self._receiver.arrived(lane, frame.seq, frame.sent_ms, now_ms, self.sender.controller)
         if ack is not None:
-            answer = frames.Ack(ack.seq, ack.delay_ms, int(ack.level), ack.is_narrow)
+            answer = frames.Ack(ack.seq, ack.delay_ms, int(ack.level), ack.is_narrow, ack.is_sparing)
             self._sockets[lane].write(frames.encode(answer))
         if is_new:
             self.on_body(frame.body)

@@ -249,12 +249,14 @@ class Carried(msgspec.Struct, frozen=True, gc=False):
 
 class Ack(msgspec.Struct, frozen=True, gc=False):
     """Everything on this lane up to the copy of `seq` has arrived. `delay_ms`: the receiver's clock less `sent_ms`,
-    modulo 2^32. `level`: the redundancy of the other direction, 0 to 3; `narrow`: a hop further on has no room."""
+    modulo 2^32. `level`: the redundancy of the other direction, 0 to 3; `narrow`: a hop further on has no room;
+    `sparing`: one answer for several frames of the other direction will do."""
 
     seq: int
     delay_ms: int
     level: int
     narrow: bool
+    sparing: bool
 
 
 class Acked(msgspec.Struct, frozen=True, gc=False):
@@ -264,6 +266,7 @@ class Acked(msgspec.Struct, frozen=True, gc=False):
     delay_ms: int
     level: int
     narrow: bool
+    sparing: bool
 
 
 ClientFrame = Hello | Create | Open | Close | Append | Signal | Ping | Join | Carry | Ack
@@ -319,10 +322,10 @@ def encode(frame: ClientFrame | ServerFrame) -> bytes:
             return _CARRY_HEAD.pack(FrameType.CARRY, seq, sent_ms) + body
         case Carried(seq, sent_ms, body):
             return encode_carried(seq, sent_ms, body)
-        case Ack(seq, delay_ms, level, narrow):
-            return _ACK.pack(FrameType.ACK, seq, delay_ms, level | narrow << 2)
-        case Acked(seq, delay_ms, level, narrow):
-            return encode_acked(seq, delay_ms, level, narrow=narrow)
+        case Ack(seq, delay_ms, level, narrow, sparing):
+            return _ACK.pack(FrameType.ACK, seq, delay_ms, level | narrow << 2 | sparing << 3)
+        case Acked(seq, delay_ms, level, narrow, sparing):
+            return encode_acked(seq, delay_ms, level, narrow=narrow, sparing=sparing)
         case _:
             return bytes((_CONTROL[type(frame)],)) + _ENCODER.encode(frame)
 
@@ -332,9 +335,9 @@ def encode_carried(seq: int, sent_ms: int, body: bytes) -> bytes:
     return _CARRY_HEAD.pack(_CARRIED, seq, sent_ms) + body
 
 
-def encode_acked(seq: int, delay_ms: int, level: int, *, narrow: bool) -> bytes:
+def encode_acked(seq: int, delay_ms: int, level: int, *, narrow: bool, sparing: bool) -> bytes:
     """An ACKED frame, likewise."""
-    return _ACK.pack(_ACKED, seq, delay_ms, level | narrow << 2)
+    return _ACK.pack(_ACKED, seq, delay_ms, level | narrow << 2 | sparing << 3)
 
 
 def encode_record(record: Record) -> bytes:
@@ -528,13 +531,13 @@ def _decode_carry(message: bytes) -> tuple[int, int, bytes]:
     return seq, sent_ms, message[_CARRY_HEAD.size :]
 
 
-def _decode_ack(message: bytes) -> tuple[int, int, int, bool]:
-    if len(message) != _ACK.size or message[-3:] != bytes(3) or message[9] > 7:
+def _decode_ack(message: bytes) -> tuple[int, int, int, bool, bool]:
+    if len(message) != _ACK.size or message[-3:] != bytes(3) or message[9] > 15:
         raise ProtocolError(
-            ErrorCode.BAD_FRAME, "an acknowledgement has 13 bytes, flags up to 7, the last three zero"
+            ErrorCode.BAD_FRAME, "an acknowledgement has 13 bytes, flags up to 15, the last three zero"
         )
     _, seq, delay_ms, flags = _ACK.unpack(message)
-    return seq, delay_ms, flags & 3, bool(flags & 4)
+    return seq, delay_ms, flags & 3, bool(flags & 4), bool(flags & 8)
 
 
 def _decode_records(message: bytes) -> Records:

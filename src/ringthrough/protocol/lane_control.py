@@ -36,7 +36,7 @@ class Plan:
 
 
 PLANS = {
-    Level.LEAN: Plan(copies=1, resends=1, lanes=1),
+    Level.LEAN: Plan(copies=1, resends=0, lanes=1),
     Level.NORMAL: Plan(copies=1, resends=2, lanes=2),
     Level.BOOST: Plan(copies=2, resends=2, lanes=4),
     Level.HEAVY: Plan(copies=3, resends=2, lanes=6),
@@ -61,6 +61,8 @@ QUEUED_MS_MAX = 400
 """What may wait in the pipe. More would be heard too late."""
 SUSTAINED_MS = 500
 SUSTAINED_MS_SEVERE = 300
+QUEUED_SAMPLES_MIN = 3
+"""A queue delays one copy after another; where fewer have told of it, a loss may have held them all."""
 PROBATION_MS = 3_000
 PROBATION_WINDOW_MS = 250
 PROBATION_SUSTAINED_MS = 200
@@ -80,7 +82,9 @@ SETTLED_MS = 3_000
 SETTLED_SPREAD_MS = 15.0
 NARROW_HEARD_MS = 2_000
 SPARING_FRAMES, SPARING_MS = 3, 360
-"""Where a direction is lean, one answer for so many frames, at the latest after so long."""
+"""Where one answer stands for several frames: for so many, at the latest after so long."""
+QUIET_MS = 4_000
+"""When nothing was missed, queued or changed for so long, answers are spared."""
 
 
 class WindowMinimum:
@@ -128,6 +132,8 @@ class Controller:
         self._busy_ms = float("-inf")
         """When the share of misses was last too high for a lower level."""
         self._queueing_since_ms: float | None = None
+        self._queued_samples = 0
+        """Delays measured since then."""
         self._severe_since_ms: float | None = None
         self._drained_ms = float("-inf")
         self._holds: dict[Level, tuple[float, float]] = {}
@@ -135,17 +141,21 @@ class Controller:
         self._settling: tuple[float, float] | None = None
         self._narrow_heard_ms = float("-inf")
         self._level_back = Level.NORMAL
-        self._lean_ms = float("-inf")
-        """When the hop was last lean."""
+        self._stirred_ms = float("inf")
+        """When something last was missed, queued or changed; the first answer is the first of it."""
+        self._spared_ms = float("-inf")
+        """When it last was so that answers were spared."""
+        self.spares_answers = False
+        """Whether to answer only some of the other direction's frames, as its sender says."""
 
-    @property
-    def spares_answers(self) -> bool:
-        """Whether to answer only some of the other direction's frames, which is lean."""
-        return self._level_back is Level.LEAN
+    def is_sparing(self, now_ms: float) -> bool:
+        """Whether one answer for several frames will do: this direction is lean, or quiet. Then its frames keep to
+        one lane, too: there is nothing to steer around."""
+        return self.level is Level.LEAN or (self.level is Level.NORMAL and now_ms - self._stirred_ms >= QUIET_MS)
 
     def is_spared(self, now_ms: float) -> bool:
-        """Whether only some of this direction's frames are answered: it is lean, or was a moment ago."""
-        return self.level is Level.LEAN or now_ms - self._lean_ms < PROBATION_MS
+        """Whether the other end answers so: it may not have heard yet that it is to answer each."""
+        return self.is_sparing(now_ms) or now_ms - self._spared_ms < SPARING_MS + self.round_trip_ms
 
     @property
     def lanes_wanted(self) -> int:
@@ -167,11 +177,12 @@ class Controller:
         """How long a lane may leave a copy unanswered and still be given another."""
         base_ms = self._round_trips_base.minimum(now_ms)
         round_trip_ms = ROUND_TRIP_MS_UNKNOWN if base_ms is None else base_ms
-        return round_trip_ms + QUEUED_MS_MAX + SPARING_MS * self.is_spared(now_ms)
+        return round_trip_ms + QUEUED_MS_MAX
 
-    def resend_after_ms(self, now_ms: float) -> float:
+    @property
+    def resend_after_ms(self) -> float:
         """How long an answer may take. The smallest recent round trip: when all of them grow, so does this."""
-        return 1.25 * self.round_trip_ms + 15 + SPARING_MS * self.is_spared(now_ms)
+        return 1.25 * self.round_trip_ms + 15
 
     def is_narrow(self, now_ms: float) -> bool:
         """Whether less sound should be sent: this hop is lean, or it or one behind it looked narrow lately."""
@@ -198,6 +209,7 @@ class Controller:
 
     def missed(self, now_ms: float) -> None:
         """A copy was not. Before the first answer, and while the pipe is full, that says nothing about loss."""
+        self._stir(now_ms)
         if self._delay_zero is not None and self.queueing_ms(now_ms) < CLEAR_MS:
             self._outcomes.append((now_ms, True))
             self._missed += 1
@@ -211,14 +223,24 @@ class Controller:
         if self._delay_zero is None:
             self._delay_zero = delay_ms
             self._probation_ms = now_ms + PROBATION_MS
+            self._stirred_ms = now_ms
         relative = (delay_ms - self._delay_zero + UINT32_MAX // 2) % (UINT32_MAX + 1) - UINT32_MAX // 2
         self._delays.add(relative, now_ms)
         self._delays_short.add(relative, now_ms)
         self._base.add(relative, now_ms)
+        self._queued_samples += 1
 
-    def heard(self, level: Level, is_narrow: bool, now_ms: float) -> None:
+    def was_held(self) -> None:
+        """A loss held up what arrived last: its delay tells nothing of a queue."""
+        self._delays.clear()
+        self._delays_short.clear()
+        self._queueing_since_ms = self._severe_since_ms = None
+        self._queued_samples = 0
+
+    def heard(self, level: Level, is_narrow: bool, is_sparing: bool, now_ms: float) -> None:
         """What an answer said of the other direction, and of the hops behind."""
         self._level_back = level
+        self.spares_answers = is_sparing
         if is_narrow:
             self._narrow_heard_ms = now_ms
 
@@ -235,6 +257,8 @@ class Controller:
         """Judge anew; called before each frame."""
         queueing_ms = self.queueing_ms(now_ms)
         self._note_queueing(queueing_ms, now_ms)
+        if queueing_ms >= CLEAR_MS:
+            self._stir(now_ms)
         if self._is_sustained(now_ms):
             self._step_down(now_ms)
         elif self.level is Level.LEAN:
@@ -242,9 +266,16 @@ class Controller:
         else:
             self._follow_misses(queueing_ms, now_ms)
 
+    def _stir(self, now_ms: float) -> None:
+        if self.is_sparing(now_ms):
+            self._spared_ms = now_ms
+        if self._stirred_ms != float("inf"):
+            self._stirred_ms = now_ms
+
     def _note_queueing(self, queueing_ms: float, now_ms: float) -> None:
         if queueing_ms < QUEUEING_MS:
             self._queueing_since_ms = None
+            self._queued_samples = 0
         elif self._queueing_since_ms is None:
             self._queueing_since_ms = now_ms
         if queueing_ms < QUEUEING_MS_SEVERE:
@@ -256,6 +287,7 @@ class Controller:
         if (
             self.level is Level.LEAN
             or self._queueing_since_ms is None
+            or self._queued_samples < QUEUED_SAMPLES_MIN
             or now_ms < max(self._drained_ms, self._excused_ms)
         ):
             return False
@@ -276,8 +308,7 @@ class Controller:
 
     def _enter(self, level: Level, now_ms: float) -> None:
         self._probation_ms = now_ms + PROBATION_MS if level > self.level else float("-inf")
-        if self.level is Level.LEAN:
-            self._lean_ms = now_ms
+        self._stir(now_ms)
         self.level = level
         self._busy_ms = now_ms
         # Copies of the other level say little about this one.

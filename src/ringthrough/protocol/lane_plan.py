@@ -14,7 +14,8 @@ from .lanes import LaneId
 FIRST_DIAL_MS = 500
 """No lane is opened before the call is so old."""
 SPARE_MS = 3_000
-"""The spare lane of a call that needs none is opened when it is so old: a narrow pipe has shown itself by then."""
+"""The spare lane of a call that needs none is opened when it is so old: a narrow pipe has shown itself by then.
+Before any sound, while it rings, nothing speaks against opening it at once."""
 SPARE_LANES = 2
 """What a call has that needs no more than one."""
 DIAL_GAP_MS = 2_000
@@ -67,6 +68,8 @@ class LanePlan:
     lanes_max: int | None = None
     """How many connections this network seems to let live; None where it has not said."""
     dials: int = 0
+    is_sounding: bool = False
+    """Whether frames are sent, which a handshake would delay where the pipe is narrow."""
     _lanes: dict[LaneId, _Known] = field(default_factory=dict)
     _dialing: int = 0
     _dialled_ms: float = float("-inf")
@@ -143,7 +146,8 @@ class LanePlan:
         short = wanted - self._dialing - (0 if silent else len(fit))
         hurry = silent or bool(stalled) or self.freeze_bytes is not None
         gap_ms = DIAL_GAP_MS_HURRY if hurry else DIAL_GAP_MS
-        begin_ms = SPARE_MS if wanted <= SPARE_LANES and not (stuck or hurry) else FIRST_DIAL_MS
+        can_wait = self.is_sounding and wanted <= SPARE_LANES and not (stuck or hurry)
+        begin_ms = SPARE_MS if can_wait else FIRST_DIAL_MS
         due = now_ms - self._dialled_ms >= gap_ms and now_ms - self.started_ms >= begin_ms
         room = silent or len(self._lanes) + self._dialing < LANES_OPEN_MAX
         dial = short > 0 and due and room and self._dialing < DIALS_AT_ONCE

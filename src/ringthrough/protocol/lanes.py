@@ -28,6 +28,9 @@ STUCK_MS_UNKNOWN = 1000
 """The same before the first answer: what opened the call may fill a narrow pipe, and a handshake would fill it up."""
 OVERFLOWS, OVERFLOW_MS = 3, 1000
 """So many frames dropped within so long, with answers in between, show a full pipe whatever its delay was before."""
+TOGETHER_MS, APART_MS = 5, 20
+"""Two copies on a lane, or their answers, that arrive within so long, sent so much apart, were held by a loss and let
+go at once: a pipe narrow enough to fill up lets them out one after the other."""
 SILENCE_MS = 700
 """When no lane has answered for this and a round trip and a half, the network under all of them is in doubt."""
 WINDOW_FRAMES = 1024
@@ -48,20 +51,22 @@ class Transmission:
 class Ack:
     """All that was sent on this lane up to the copy of `seq` has arrived. `delay_ms`: the receiver's clock less
     `sent_ms`, modulo 2^32: only differences mean something. `level`: of the other direction; `is_narrow`: a hop
-    further on has no room."""
+    further on has no room; `is_sparing`: one answer for several frames of the other direction will do."""
 
     seq: int
     delay_ms: int
     level: Level = Level.NORMAL
     is_narrow: bool = False
+    is_sparing: bool = False
 
 
 @dataclass(slots=True)
 class _Copy:
     seq: int
     sent_ms: float
-    is_judged: bool
-    """Whether it was counted. One that was put behind another on its lane is not: it waits for that one's loss."""
+    is_spared: bool
+    """Whether another one's answer may be the answer to this."""
+    is_late: bool = False
 
 
 @dataclass(slots=True)
@@ -69,8 +74,12 @@ class _Frame:
     seq: int
     body: bytes
     sent_ms: float
+    limit_ms: float
+    """How long its answer may take."""
     due_ms: float
     resends: int = 0
+    spared_on: LaneId | None = None
+    """Where its one copy waits for another one's answer."""
     lanes: list[LaneId] = field(default_factory=list)
 
 
@@ -80,9 +89,20 @@ class _Lane:
     copies: deque[_Copy] = field(default_factory=deque)
     """Under way, in the order in which they were sent: a connection keeps that order."""
     acked_ms: float | None = None
+    last: tuple[float, int, float] | None = None
+    """When the copy answered last was sent, arrived on the receiver's clock, and was answered."""
 
     def waited_ms(self, now_ms: float) -> float:
-        return now_ms - self.copies[0].sent_ms if self.copies else 0.0
+        """For how long an answer has been owed. None is while so few frames are under way that the other end may
+        spare it: they may have been the last for long."""
+        return max(0.0, now_ms - self.owed_ms(0))
+
+    def owed_ms(self, place: int) -> float:
+        """When that left whose answer tells of the copy at `place`; infinite while it has not."""
+        for number, copy in enumerate(self.copies):
+            if number >= place and (not copy.is_spared or number % SPARING_FRAMES == SPARING_FRAMES - 1):
+                return copy.sent_ms
+        return float("inf")
 
 
 class LaneSender:
@@ -107,7 +127,8 @@ class LaneSender:
     @property
     def due_ms(self) -> float | None:
         """When `tick` is to be called next; None while nothing is under way."""
-        return min((frame.due_ms for frame in self._frames.values()), default=None)
+        due_ms = min((self._due_ms(frame) for frame in self._frames.values()), default=float("inf"))
+        return None if due_ms == float("inf") else due_ms
 
     def open(self, lane: LaneId, now_ms: float) -> None:
         """The lane takes frames from now on."""
@@ -128,7 +149,8 @@ class LaneSender:
         self._forget_old(now_ms)
         self.controller.update(now_ms)
         plan = self.controller.plan
-        frame = _Frame(self._next_seq, body, now_ms, now_ms + self.controller.resend_after_ms(now_ms))
+        limit_ms = self.controller.resend_after_ms
+        frame = _Frame(self._next_seq, body, now_ms, limit_ms, now_ms + limit_ms)
         out = self._transmit(frame, plan.copies, now_ms)
         if not out:
             self.frames_dropped += 1
@@ -147,34 +169,33 @@ class LaneSender:
         while state.copies:
             copy = state.copies.popleft()
             self._frames.pop(copy.seq, None)
-            if not copy.is_judged:
+            if not copy.is_late:
                 self.controller.arrived(now_ms)
             if copy.seq == ack.seq:
                 self.controller.measured(now_ms - copy.sent_ms, ack.delay_ms, now_ms)
+                self._note_held(state, copy.sent_ms, (int(copy.sent_ms) + ack.delay_ms) & UINT32_MAX, now_ms)
                 break
-        self.controller.heard(ack.level, ack.is_narrow, now_ms)
+        self.controller.heard(ack.level, ack.is_narrow, ack.is_sparing, now_ms)
 
     def tick(self, now_ms: float) -> list[Transmission]:
         """What is due again: frames not acknowledged in time, on lanes that have not carried them yet."""
         self._forget_old(now_ms)
-        limit_ms = self.controller.resend_after_ms(now_ms)
+        limit_ms = self.controller.resend_after_ms
         for lane in self._lanes.values():
-            for copy in lane.copies:
-                if not copy.is_judged and now_ms - copy.sent_ms >= limit_ms:
-                    copy.is_judged = True
-                    self.controller.missed(now_ms)
+            for place, copy in enumerate(lane.copies):
+                if not copy.is_late and now_ms - lane.owed_ms(place) >= limit_ms:
+                    copy.is_late = True
+                    if place == 0:  # what is behind it waits for its loss
+                        self.controller.missed(now_ms)
         resends = self.controller.resends(now_ms)
         out: list[Transmission] = []
         for frame in self._frames.values():
-            if frame.due_ms > now_ms:
+            if self._due_ms(frame) > now_ms:
                 continue
-            frame.due_ms = now_ms + limit_ms
             if frame.resends < resends:
                 frame.resends += 1
-                again = self._transmit(frame, 1, now_ms)
-                if not again:  # no lane is left for it: more are needed
-                    self.controller.missed(now_ms)
-                out += again
+                out += self._transmit(frame, 1, now_ms)
+            frame.due_ms, frame.spared_on = now_ms + limit_ms, None
         return out
 
     def stalled(self, now_ms: float) -> list[LaneId]:
@@ -191,7 +212,7 @@ class LaneSender:
         """Whether a loss holds up every lane: answers are overdue, and none has come meanwhile. A full pipe looks
         otherwise: there, late answers keep coming."""
         is_new = self._acked_ms == float("-inf")
-        patience_ms = STUCK_MS_UNKNOWN if is_new else self.controller.resend_after_ms(now_ms) + STUCK_MS
+        patience_ms = STUCK_MS_UNKNOWN if is_new else self.controller.resend_after_ms + STUCK_MS
         waits = [state.waited_ms(now_ms) for state in self._lanes.values()]
         return min(waits, default=0.0) > patience_ms and now_ms - self._acked_ms > patience_ms
 
@@ -200,6 +221,22 @@ class LaneSender:
         patience_ms = SILENCE_MS + 1.5 * self.controller.round_trip_ms
         waits = [state.waited_ms(now_ms) for state in self._lanes.values()]
         return max(waits, default=0.0) > patience_ms and now_ms - self._acked_ms > patience_ms
+
+    def _due_ms(self, frame: _Frame) -> float:
+        lane = None if frame.spared_on is None else self._lanes.get(frame.spared_on)
+        for place, copy in enumerate(lane.copies if lane is not None else ()):
+            if copy.seq == frame.seq:
+                return lane.owed_ms(place) + frame.limit_ms  # type: ignore[union-attr]
+        return frame.due_ms
+
+    def _note_held(self, lane: _Lane, sent_ms: float, came_ms: int, now_ms: float) -> None:
+        last, lane.last = lane.last, (sent_ms, came_ms, now_ms)
+        if last is None or sent_ms - last[0] < APART_MS:
+            return
+        if (came_ms - last[1]) & UINT32_MAX <= TOGETHER_MS:
+            self.controller.was_held()
+        if now_ms - last[2] <= TOGETHER_MS:
+            self._overflows_ms.clear()
 
     def _note_drop(self, now_ms: float) -> None:
         if self._overflows_ms and self._acked_ms <= self._overflows_ms[-1]:
@@ -216,14 +253,17 @@ class LaneSender:
                 break
             frame.lanes.append(lane)
             under_way = self._lanes[lane].copies
-            under_way.append(_Copy(frame.seq, now_ms, is_judged=bool(under_way)))
+            is_spared = self.controller.is_spared(now_ms)
+            frame.spared_on = lane if is_spared else None
+            under_way.append(_Copy(frame.seq, now_ms, is_spared))
             self.copies_sent += 1
             out.append(Transmission(lane, frame.seq, int(now_ms) & UINT32_MAX, frame.body))
         return out
 
     def _pick(self, frame: _Frame, now_ms: float) -> LaneId | None:
         """An idle lane, else one that is not late yet, else the one with the least under way."""
-        limit_ms = self.controller.resend_after_ms(now_ms)
+        limit_ms = self.controller.resend_after_ms
+        keeps_to_one = self.controller.is_sparing(now_ms)
         best: tuple[int, int] | None = None
         chosen: LaneId | None = None
         tried = 0
@@ -231,7 +271,7 @@ class LaneSender:
             if not self._takes(lane, state, now_ms):
                 continue
             tried += 1
-            if self.controller.level is Level.LEAN and tried > 1 and not frame.lanes:
+            if keeps_to_one and tried > 1 and not frame.lanes:
                 break
             if lane in frame.lanes:
                 continue
@@ -257,19 +297,21 @@ class LaneSender:
 
 
 class LaneReceiver:
-    """The other end: tells frames from copies, and answers each."""
+    """The other end: tells frames from copies, and answers."""
 
     def __init__(self) -> None:
         self._newest: int | None = None
         self._seen: set[int] = set()
         self._unanswered: dict[LaneId, int] = {}
         self._answered_ms: dict[LaneId, float] = {}
+        self._said: tuple[Level, bool, bool] | None = None
+        """What the last answer told of the other direction, and of the hops behind."""
 
     def arrived(
         self, lane: LaneId, seq: int, sent_ms: int, now_ms: float, back: Controller, *, is_narrow: bool = False
     ) -> tuple[bool, Ack | None]:
         """Whether the frame is new, and the answer to give on its lane now. `back` is the controller of the other
-        direction; where one of the two is lean, one answer stands for several frames of its lane."""
+        direction. Where this one spares answers, one stands for several frames of its lane."""
         return self._is_new(seq), self._answer(lane, seq, sent_ms, now_ms, back, is_narrow)
 
     def closed(self, lane: LaneId) -> None:
@@ -282,12 +324,14 @@ class LaneReceiver:
     ) -> Ack | None:
         waiting = self._unanswered.get(lane, 0) + 1
         late = now_ms - self._answered_ms.get(lane, float("-inf")) >= SPARING_MS
-        if back.spares_answers and waiting < SPARING_FRAMES and not late:
+        says = (back.level, is_narrow, back.is_sparing(now_ms))
+        if back.spares_answers and waiting < SPARING_FRAMES and not late and says == self._said:
             self._unanswered[lane] = waiting
             return None
+        self._said = says
         self._unanswered[lane] = 0
         self._answered_ms[lane] = now_ms
-        return Ack(seq, (int(now_ms) - sent_ms) & UINT32_MAX, back.level, is_narrow)
+        return Ack(seq, (int(now_ms) - sent_ms) & UINT32_MAX, *says)
 
     def _is_new(self, seq: int) -> bool:
         if self._newest is None:

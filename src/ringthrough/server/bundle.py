@@ -111,11 +111,14 @@ class Bundle:
         if is_new:
             self.is_narrow_ahead = self._carry(self, frame.body)
         if ack is not None:
-            self._lanes[lane].outlet.send(encode_acked(ack.seq, ack.delay_ms, ack.level, narrow=ack.is_narrow))
+            narrow, sparing = ack.is_narrow, ack.is_sparing
+            answer = encode_acked(ack.seq, ack.delay_ms, ack.level, narrow=narrow, sparing=sparing)
+            self._lanes[lane].outlet.send(answer)
 
     def acked(self, lane: LaneId, frame: Ack) -> None:
         """The device has taken what was sent on this lane."""
-        self._sender.acked(lane, LaneAck(frame.seq, frame.delay_ms, Level(frame.level), frame.narrow), self._now_ms())
+        ack = LaneAck(frame.seq, frame.delay_ms, Level(frame.level), frame.narrow, frame.sparing)
+        self._sender.acked(lane, ack, self._now_ms())
 
     def send(self, body: bytes) -> None:
         """A frame for the device."""

@@ -71,6 +71,7 @@ export class Lanes implements MessageLane {
 
   /** Sends a frame now or not at all; false when it was dropped. */
   send(body: Uint8Array): boolean {
+    this.plan.isSounding = true
     const transmissions = this.sender.send(body, performance.now())
     this.transmit(transmissions)
     return transmissions.length > 0
@@ -170,13 +171,13 @@ export class Lanes implements MessageLane {
     const now = performance.now()
     this.plan.received(lane, bytes + MESSAGE_OVERHEAD_BYTES)
     if (frame.type === "Acked") {
-      const { seq, delayMs, level, narrow } = frame
-      return this.sender.acked(lane, { seq, delayMs, level, isNarrow: narrow }, now)
+      const { seq, delayMs, level, narrow, sparing } = frame
+      return this.sender.acked(lane, { seq, delayMs, level, isNarrow: narrow, isSparing: sparing }, now)
     }
     const [isNew, ack] = this.receiver.arrived(lane, frame.seq, frame.sentMs, now, this.sender.controller)
     if (ack !== null) {
-      const { seq, delayMs, level, isNarrow } = ack
-      this.sockets.get(lane)?.write({ type: "Ack", seq, delayMs, level, narrow: isNarrow })
+      const { seq, delayMs, level, isNarrow, isSparing } = ack
+      this.sockets.get(lane)?.write({ type: "Ack", seq, delayMs, level, narrow: isNarrow, sparing: isSparing })
     }
     if (isNew) this.onBody(frame.body)
   }

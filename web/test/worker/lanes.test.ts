@@ -146,7 +146,7 @@ test("the first frame goes at once, and a spare lane is joined without a capabil
   assert.ok(lanes.send(body(0)))
   assert.deepEqual(carries(main.sent), [0])
   assert.equal(FakeSocket.all.length, 0)
-  main.lane?.mainReceived({ type: "Acked", seq: 0, delayMs: 0, level: 1, narrow: false })
+  main.lane?.mainReceived({ type: "Acked", seq: 0, delayMs: 0, level: 1, narrow: false, sparing: false })
   after(SPARE_MS + 200)
   const [spare, ...others] = FakeSocket.all
   assert.deepEqual(others, [])
@@ -191,7 +191,7 @@ test("what is not answered in time goes again on the other lane", () => {
   lanes.send(body(0))
   after(300)
   assert.deepEqual([carries(main.sent), carries(spare.sent)], [[0], [0]])
-  main.lane?.mainReceived({ type: "Acked", seq: 0, delayMs: 0, level: 1, narrow: false })
+  main.lane?.mainReceived({ type: "Acked", seq: 0, delayMs: 0, level: 1, narrow: false, sparing: false })
   after(1000)
   assert.deepEqual([carries(main.sent), carries(spare.sent)], [[0], [0]])
 })
@@ -250,7 +250,7 @@ test("a message connection that is stalled for long is given up, a working one n
   for (let seq = 0; seq < 100; seq++) {
     lanes.send(body(0))
     after(60)
-    for (const answered of carries(spare.sent).slice(-1)) spare.hear({ type: "Acked", seq: answered, delayMs: 0, level: 1, narrow: false })
+    for (const answered of carries(spare.sent).slice(-1)) spare.hear({ type: "Acked", seq: answered, delayMs: 0, level: 1, narrow: false, sparing: false })
   }
   assert.equal(main.ends, 1)
   assert.equal(spare.readyState, 1)

@@ -232,7 +232,8 @@ export interface Carried {
 
 /**
  * Everything on this lane up to the copy of `seq` has arrived. `delayMs`: the receiver's clock less `sentMs`, modulo
- * 2^32. `level`: the redundancy of the other direction, 0 to 3; `narrow`: a hop further on has no room.
+ * 2^32. `level`: the redundancy of the other direction, 0 to 3; `narrow`: a hop further on has no room;
+ * `sparing`: one answer for several frames of the other direction will do.
  */
 export interface Ack {
   readonly type: "Ack"
@@ -240,6 +241,7 @@ export interface Ack {
   readonly delayMs: number
   readonly level: Level
   readonly narrow: boolean
+  readonly sparing: boolean
 }
 
 /** The same, from the server. */
@@ -249,6 +251,7 @@ export interface Acked {
   readonly delayMs: number
   readonly level: Level
   readonly narrow: boolean
+  readonly sparing: boolean
 }
 
 export type ClientFrame = Hello | Create | Open | Close | Append | Signal | Ping | Join | Carry | Ack

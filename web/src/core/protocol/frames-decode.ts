@@ -13,7 +13,7 @@ import {
   type ServerFrame,
   StreamKind,
 } from "./frame-types.js"
-import { ACK_NARROW } from "./frames-encode.js"
+import { ACK_LEVEL, ACK_NARROW, ACK_SPARING } from "./frames-encode.js"
 import type { Level } from "./lane-control-constants.js"
 import {
   APPEND_BYTES_MAX,
@@ -27,7 +27,7 @@ import {
   TOKEN_HASH_BYTES,
 } from "./limits.js"
 
-const ACK_FLAGS_MAX = 7
+const ACK_FLAGS_MAX = 15
 
 /**
  * Parse what a client sent.
@@ -186,13 +186,13 @@ function signalBody(reader: Reader): Uint8Array {
   return reader.bytes(left)
 }
 
-function decodeAck(message: Uint8Array): { seq: number; delayMs: number; level: Level; narrow: boolean } {
+function decodeAck(message: Uint8Array): { seq: number; delayMs: number; level: Level; narrow: boolean; sparing: boolean } {
   const reader = new Reader(message)
   const [seq, delayMs, flags] = [reader.uint32(), reader.uint32(), reader.uint8()]
   const padding = reader.uint16() | reader.uint8()
   reader.end("an acknowledgement")
-  if (flags > ACK_FLAGS_MAX || padding !== 0) reader.refuse(ErrorCode.BAD_FRAME, "an acknowledgement has flags up to 7, and three zeros")
-  return { seq, delayMs, level: (flags & ~ACK_NARROW) as Level, narrow: (flags & ACK_NARROW) !== 0 }
+  if (flags > ACK_FLAGS_MAX || padding !== 0) reader.refuse(ErrorCode.BAD_FRAME, "an acknowledgement has flags up to 15, and three zeros")
+  return { seq, delayMs, level: (flags & ACK_LEVEL) as Level, narrow: (flags & ACK_NARROW) !== 0, sparing: (flags & ACK_SPARING) !== 0 }
 }
 
 function decodeControl(type: number, message: Uint8Array): ControlFrame {

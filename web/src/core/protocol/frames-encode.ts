@@ -5,7 +5,9 @@ import { type Ack, type Acked, type Append, AppendFlag, type ControlFrame, type 
 import { TOKEN_HASH_BYTES } from "./limits.js"
 
 /** In the byte of an acknowledgement whose two lowest bits are the level. */
+export const ACK_LEVEL = 3
 export const ACK_NARROW = 4
+export const ACK_SPARING = 8
 /** Behind an acknowledgement, so that it is as long as APPENDED. */
 const ACK_PADDING_BYTES = 3
 
@@ -39,8 +41,8 @@ export function encode(frame: Frame): Uint8Array {
 
 const head = (type: number, number: number): Uint8Array => concat(Uint8Array.of(type), bigEndian(number, 4))
 
-const encodeAck = (type: number, { seq, delayMs, level, narrow }: Ack | Acked): Uint8Array =>
-  concat(head(type, seq), bigEndian(delayMs, 4), Uint8Array.of(level | (narrow ? ACK_NARROW : 0)), new Uint8Array(ACK_PADDING_BYTES))
+const encodeAck = (type: number, { seq, delayMs, level, narrow, sparing }: Ack | Acked): Uint8Array =>
+  concat(head(type, seq), bigEndian(delayMs, 4), Uint8Array.of(level | (narrow ? ACK_NARROW : 0) | (sparing ? ACK_SPARING : 0)), new Uint8Array(ACK_PADDING_BYTES))
 
 const encodeRecord = ({ seq, receivedS, body }: Record): Uint8Array =>
   concat(bigEndian(seq, 8), bigEndian(receivedS, 8), bigEndian(body.length, 4), body)

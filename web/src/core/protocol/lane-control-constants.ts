@@ -21,6 +21,8 @@ export const QUEUEING_MS_OVER = 20
 export const QUEUED_MS_MAX = 400
 export const SUSTAINED_MS = 500
 export const SUSTAINED_MS_SEVERE = 300
+/** A queue delays one copy after another; where fewer have told of it, a loss may have held them all. */
+export const QUEUED_SAMPLES_MIN = 3
 export const PROBATION_MS = 3000
 export const PROBATION_WINDOW_MS = 250
 /** A level just entered is left again at the first sign of a queue, before anybody hears it. */
@@ -40,9 +42,11 @@ export const HOLD_MS_MAX = 120_000
 export const SETTLED_MS = 3000
 export const SETTLED_SPREAD_MS = 15
 export const NARROW_HEARD_MS = 2000
-/** Where a direction is lean, one answer for so many frames, at the latest after so long. */
+/** Where one answer stands for several frames: for so many, at the latest after so long. */
 export const SPARING_FRAMES = 3
 export const SPARING_MS = 360
+/** When nothing was missed, queued or changed for so long, answers are spared. */
+export const QUIET_MS = 4000
 
 /** How much redundancy the hop gets. */
 export const Level = {
@@ -55,7 +59,7 @@ export type Level = (typeof Level)[keyof typeof Level]
 
 /** `copies` of each frame at once, up to `resends` more when answers are late; `lanes` are worth having. */
 export const PLANS = {
-  [Level.LEAN]: { copies: 1, resends: 1, lanes: 1 },
+  [Level.LEAN]: { copies: 1, resends: 0, lanes: 1 },
   [Level.NORMAL]: { copies: 1, resends: 2, lanes: 2 },
   [Level.BOOST]: { copies: 2, resends: 2, lanes: 4 },
   [Level.HEAVY]: { copies: 3, resends: 2, lanes: 6 },

@@ -58,6 +58,8 @@ export class Controller {
   /** When the share of misses was last too high for a lower level. */
   private busyMs = -Infinity
   private queueingSinceMs: number | undefined
+  /** Delays measured since then. */
+  private queuedSamples = 0
   private severeSinceMs: number | undefined
   private drainedMs = -Infinity
   /** Until when each level is not to be entered, and for how long that was. */
@@ -65,8 +67,11 @@ export class Controller {
   private settling: readonly [sinceMs: number, queueingMs: number] | undefined
   private narrowHeardMs = -Infinity
   private levelHeard: Level = Level.NORMAL
-  /** When the hop was last lean. */
-  private leanMs = -Infinity
+  /** When something last was missed, queued or changed; the first answer is the first of it. */
+  private stirredMs = Infinity
+  /** When it last was so that answers were spared. */
+  private sparedMs = -Infinity
+  private isSparingBack = false
 
   /** Until when queueing has another reason than this hop's frames. */
   private excusedMs = -Infinity
@@ -84,14 +89,22 @@ export class Controller {
     return this.roundTripNowMs
   }
 
-  /** Whether to answer only some of the other direction's frames, which is lean. */
+  /** Whether to answer only some of the other direction's frames, as its sender says. */
   get sparesAnswers(): boolean {
-    return this.levelHeard === Level.LEAN
+    return this.isSparingBack
   }
 
-  /** Whether only some of this direction's frames are answered: it is lean, or was a moment ago. */
+  /**
+   * Whether one answer for several frames will do: this direction is lean, or quiet. Then its frames keep to one lane,
+   * too: there is nothing to steer around.
+   */
+  isSparing(nowMs: number): boolean {
+    return this.levelNow === Level.LEAN || (this.levelNow === Level.NORMAL && nowMs - this.stirredMs >= given.QUIET_MS)
+  }
+
+  /** Whether the other end answers so: it may not have heard yet that it is to answer each. */
   isSpared(nowMs: number): boolean {
-    return this.levelNow === Level.LEAN || nowMs - this.leanMs < given.PROBATION_MS
+    return this.isSparing(nowMs) || nowMs - this.sparedMs < given.SPARING_MS + this.roundTripNowMs
   }
 
   /** What the needier of the two directions can use; a narrow pipe has no room for the opening of one more. */
@@ -106,8 +119,8 @@ export class Controller {
   }
 
   /** How long an answer may take. The smallest recent round trip: when all of them grow, so does this. */
-  resendAfterMs(nowMs: number): number {
-    return 1.25 * this.roundTripNowMs + 15 + (this.isSpared(nowMs) ? given.SPARING_MS : 0)
+  get resendAfterMs(): number {
+    return 1.25 * this.roundTripNowMs + 15
   }
 
   /** How often a frame may go again. Not once a queue builds: then answers are late, and frames not lost. */
@@ -118,7 +131,7 @@ export class Controller {
   /** How long a lane may leave a copy unanswered and still be given another. */
   queuedMsMax(nowMs: number): number {
     const roundTripMs = this.roundTripsBase.minimum(nowMs) ?? given.ROUND_TRIP_MS_UNKNOWN
-    return roundTripMs + given.QUEUED_MS_MAX + (this.isSpared(nowMs) ? given.SPARING_MS : 0)
+    return roundTripMs + given.QUEUED_MS_MAX
   }
 
   /** Whether less sound should be sent: this hop is lean, or it or one behind it looked narrow lately. */
@@ -149,6 +162,7 @@ export class Controller {
 
   /** A copy was not. Before the first answer, and while the pipe is full, that says nothing about loss. */
   missed(nowMs: number): void {
+    this.stir(nowMs)
     if (this.delayZero === undefined || this.queueingMs(nowMs) >= given.CLEAR_MS) return
     this.outcomes.push([nowMs, true])
     this.missedCount++
@@ -165,17 +179,28 @@ export class Controller {
     if (this.delayZero === undefined) {
       this.delayZero = delayMs
       this.probationMs = nowMs + given.PROBATION_MS
+      this.stirredMs = nowMs
     }
     const half = (given.UINT32_MAX - 1) / 2
     const relative = ((delayMs - this.delayZero + half) >>> 0) - half
     this.delays.add(relative, nowMs)
     this.delaysShort.add(relative, nowMs)
     this.base.add(relative, nowMs)
+    this.queuedSamples++
+  }
+
+  /** A loss held up what arrived last: its delay tells nothing of a queue. */
+  wasHeld(): void {
+    this.delays.clear()
+    this.delaysShort.clear()
+    this.queueingSinceMs = this.severeSinceMs = undefined
+    this.queuedSamples = 0
   }
 
   /** What an answer said of the other direction, and of the hops behind. */
-  heard(level: Level, isNarrow: boolean, nowMs: number): void {
+  heard(level: Level, isNarrow: boolean, isSparing: boolean, nowMs: number): void {
     this.levelHeard = level
+    this.isSparingBack = isSparing
     if (isNarrow) this.narrowHeardMs = nowMs
   }
 
@@ -193,18 +218,25 @@ export class Controller {
   update(nowMs: number): void {
     const queueingMs = this.queueingMs(nowMs)
     this.noteQueueing(queueingMs, nowMs)
+    if (queueingMs >= given.CLEAR_MS) this.stir(nowMs)
     if (this.isSustained(nowMs)) this.stepDown(nowMs)
     else if (this.levelNow === Level.LEAN) this.leaveLean(queueingMs, nowMs)
     else this.followMisses(queueingMs, nowMs)
   }
 
+  private stir(nowMs: number): void {
+    if (this.isSparing(nowMs)) this.sparedMs = nowMs
+    if (this.stirredMs !== Infinity) this.stirredMs = nowMs
+  }
+
   private noteQueueing(queueingMs: number, nowMs: number): void {
+    if (queueingMs < given.QUEUEING_MS) this.queuedSamples = 0
     this.queueingSinceMs = queueingMs < given.QUEUEING_MS ? undefined : (this.queueingSinceMs ?? nowMs)
     this.severeSinceMs = queueingMs < given.QUEUEING_MS_SEVERE ? undefined : (this.severeSinceMs ?? nowMs)
   }
 
   private isSustained(nowMs: number): boolean {
-    if (this.levelNow === Level.LEAN || this.queueingSinceMs === undefined) return false
+    if (this.levelNow === Level.LEAN || this.queueingSinceMs === undefined || this.queuedSamples < given.QUEUED_SAMPLES_MIN) return false
     if (nowMs < Math.max(this.drainedMs, this.excusedMs)) return false
     const isSevere = this.severeSinceMs !== undefined && nowMs - this.severeSinceMs >= given.SUSTAINED_MS_SEVERE
     const patienceMs = nowMs < this.probationMs ? given.PROBATION_SUSTAINED_MS : given.SUSTAINED_MS
@@ -226,7 +258,7 @@ export class Controller {
 
   private enter(level: Level, nowMs: number): void {
     this.probationMs = level > this.levelNow ? nowMs + given.PROBATION_MS : -Infinity
-    if (this.levelNow === Level.LEAN) this.leanMs = nowMs
+    this.stir(nowMs)
     this.levelNow = level
     this.busyMs = nowMs
     // Copies of the other level say little about this one.

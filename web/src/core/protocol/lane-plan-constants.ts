@@ -2,7 +2,10 @@
 
 /** No lane is opened before the call is so old. */
 export const FIRST_DIAL_MS = 500
-/** The spare lane of a call that needs none is opened when it is so old: a narrow pipe has shown itself by then. */
+/**
+ * The spare lane of a call that needs none is opened when it is so old: a narrow pipe has shown itself by then.
+ * Before any sound, while it rings, nothing speaks against opening it at once.
+ */
 export const SPARE_MS = 3000
 /** What a call has that needs no more than one. */
 export const SPARE_LANES = 2

@@ -42,6 +42,8 @@ export class LanePlan {
   private countedMs = 0
   private countedUntilMs = -Infinity
   private diedBytes: number | null = null
+  /** Whether frames are sent, which a handshake would delay where the pipe is narrow. */
+  isSounding = false
 
   constructor(readonly startedMs: number) {}
 
@@ -119,7 +121,7 @@ export class LanePlan {
     const short = count - this.dialing - (silent ? 0 : fit.length)
     const hurry = silent || stalled.length > 0 || this.freezeBytes !== null
     const gapMs = hurry ? given.DIAL_GAP_MS_HURRY : given.DIAL_GAP_MS
-    const beginMs = count <= given.SPARE_LANES && !stuck && !hurry ? given.SPARE_MS : given.FIRST_DIAL_MS
+    const beginMs = count <= given.SPARE_LANES && this.isSounding && !stuck && !hurry ? given.SPARE_MS : given.FIRST_DIAL_MS
     const isDue = nowMs - this.dialledMs >= gapMs && nowMs - this.startedMs >= beginMs
     const hasRoom = silent || this.lanes.size + this.dialing < given.LANES_OPEN_MAX
     const dial = short > 0 && isDue && hasRoom && this.dialing < given.DIALS_AT_ONCE

@@ -14,6 +14,12 @@ export const STUCK_MS_UNKNOWN = 1000
 /** So many frames dropped within so long, with answers in between, show a full pipe whatever its delay was before. */
 export const OVERFLOWS = 3
 export const OVERFLOW_MS = 1000
+/**
+ * Two copies on a lane, or their answers, that arrive within so long, sent so much apart, were held by a loss and let
+ * go at once: a pipe narrow enough to fill up lets them out one after the other.
+ */
+export const TOGETHER_MS = 5
+export const APART_MS = 20
 /** When no lane has answered for this and a round trip and a half, the network under all of them is in doubt. */
 export const SILENCE_MS = 700
 /** How far behind the newest frame a receiver still tells a copy from a frame. */

@@ -4,9 +4,9 @@
 // Sans-IO: lanes are numbers, times are milliseconds of one monotonic clock, and every method returns what to transmit.
 // The same rules run in `ringthrough.protocol.lanes`; `vectors/lanes` holds the two together.
 import type { Brand } from "../brand.js"
-import { type Controller, Level } from "./lane-control.js"
+import type { Controller, Level } from "./lane-control.js"
 import { QUEUED_MS_MAX, SPARING_FRAMES, SPARING_MS, UINT32_MAX } from "./lane-control-constants.js"
-import { FRAME_LIFETIME_MS, OVERFLOW_MS, OVERFLOWS, SILENCE_MS, STALL_MS_MIN, STALL_ROUND_TRIPS, STUCK_MS, STUCK_MS_UNKNOWN, UNANSWERED_MAX, WINDOW_FRAMES } from "./lanes-constants.js"
+import { APART_MS, FRAME_LIFETIME_MS, OVERFLOW_MS, OVERFLOWS, SILENCE_MS, STALL_MS_MIN, STALL_ROUND_TRIPS, STUCK_MS, STUCK_MS_UNKNOWN, TOGETHER_MS, UNANSWERED_MAX, WINDOW_FRAMES } from "./lanes-constants.js"
 
 export type LaneId = Brand<number, "LaneId">
 
@@ -21,28 +21,34 @@ export interface Transmission {
 /**
  * All that was sent on this lane up to the copy of `seq` has arrived. `delayMs`: the receiver's clock less `sentMs`,
  * modulo 2^32: only differences mean something. `level`: of the other direction; `isNarrow`: a hop further on has no
- * room.
+ * room; `isSparing`: one answer for several frames of the other direction will do.
  */
 export interface Ack {
   readonly seq: number
   readonly delayMs: number
   readonly level: Level
   readonly isNarrow: boolean
+  readonly isSparing: boolean
 }
 
 interface Copy {
   readonly seq: number
   readonly sentMs: number
-  /** Whether it was counted. One that was put behind another on its lane is not: it waits for that one's loss. */
-  isJudged: boolean
+  /** Whether another one's answer may be the answer to this. */
+  readonly isSpared: boolean
+  isLate: boolean
 }
 
 interface Frame {
   readonly seq: number
   readonly body: Uint8Array
   readonly sentMs: number
+  /** How long its answer may take. */
+  readonly limitMs: number
   dueMs: number
   resends: number
+  /** Where its one copy waits for another one's answer. */
+  sparedOn: LaneId | undefined
   readonly lanes: LaneId[]
 }
 
@@ -50,10 +56,21 @@ class Lane {
   /** Under way, in the order in which they were sent: a connection keeps that order. */
   readonly copies: Copy[] = []
   isAnswered = false
+  /** When the copy answered last was sent, arrived on the receiver's clock, and was answered. */
+  last: readonly [sentMs: number, cameMs: number, answeredMs: number] | undefined
 
+  /**
+   * For how long an answer has been owed. None is while so few frames are under way that the other end may spare it: they
+   * may have been the last for long.
+   */
   waitedMs(nowMs: number): number {
-    const [oldest] = this.copies
-    return oldest === undefined ? 0 : nowMs - oldest.sentMs
+    return Math.max(0, nowMs - this.owedMs(0))
+  }
+
+  /** When that left whose answer tells of the copy at `place`; infinite while it has not. */
+  owedMs(place: number): number {
+    const owed = this.copies.find(({ isSpared }, at) => at >= place && (!isSpared || at % SPARING_FRAMES === SPARING_FRAMES - 1))
+    return owed?.sentMs ?? Infinity
   }
 }
 
@@ -79,9 +96,9 @@ export class LaneSender {
 
   /** When `tick` is to be called next; null while nothing is under way. */
   get dueMs(): number | null {
-    let due: number | null = null
-    for (const { dueMs } of this.frames.values()) due = due === null ? dueMs : Math.min(due, dueMs)
-    return due
+    let due = Infinity
+    for (const frame of this.frames.values()) due = Math.min(due, this.dueMsOf(frame))
+    return due === Infinity ? null : due
   }
 
   /** The lane takes frames from now on. */
@@ -105,8 +122,8 @@ export class LaneSender {
   send(body: Uint8Array, nowMs: number): Transmission[] {
     this.forgetOld(nowMs)
     this.controller.update(nowMs)
-    const dueMs = nowMs + this.controller.resendAfterMs(nowMs)
-    const frame: Frame = { seq: this.nextSeq, body, sentMs: nowMs, dueMs, resends: 0, lanes: [] }
+    const limitMs = this.controller.resendAfterMs
+    const frame: Frame = { seq: this.nextSeq, body, sentMs: nowMs, limitMs, dueMs: nowMs + limitMs, resends: 0, sparedOn: undefined, lanes: [] }
     const out = this.transmit(frame, this.controller.plan.copies, nowMs)
     if (out.length === 0) {
       this.framesDropped++
@@ -119,7 +136,7 @@ export class LaneSender {
   }
 
   /** An answer on `lane`. One about nothing that is under way there is passed over. */
-  acked(lane: LaneId, { seq, delayMs, level, isNarrow }: Ack, nowMs: number): void {
+  acked(lane: LaneId, { seq, delayMs, level, isNarrow, isSparing }: Ack, nowMs: number): void {
     const state = this.lanesOpen.get(lane)
     const place = state?.copies.findIndex((copy) => copy.seq === seq) ?? -1
     if (state === undefined || place < 0) return
@@ -127,33 +144,35 @@ export class LaneSender {
     state.isAnswered = true
     for (const copy of state.copies.splice(0, place + 1)) {
       this.frames.delete(copy.seq)
-      if (!copy.isJudged) this.controller.arrived(nowMs)
-      if (copy.seq === seq) this.controller.measured(nowMs - copy.sentMs, delayMs, nowMs)
+      if (!copy.isLate) this.controller.arrived(nowMs)
+      if (copy.seq !== seq) continue
+      this.controller.measured(nowMs - copy.sentMs, delayMs, nowMs)
+      this.noteHeld(state, copy.sentMs, (Math.trunc(copy.sentMs) + delayMs) >>> 0, nowMs)
     }
-    this.controller.heard(level, isNarrow, nowMs)
+    this.controller.heard(level, isNarrow, isSparing, nowMs)
   }
 
   /** What is due again: frames not acknowledged in time, on lanes that have not carried them yet. */
   tick(nowMs: number): Transmission[] {
     this.forgetOld(nowMs)
-    const limitMs = this.controller.resendAfterMs(nowMs)
-    for (const { copies } of this.lanesOpen.values()) {
-      for (const copy of copies) {
-        if (copy.isJudged || nowMs - copy.sentMs < limitMs) continue
-        copy.isJudged = true
-        this.controller.missed(nowMs)
+    const limitMs = this.controller.resendAfterMs
+    for (const lane of this.lanesOpen.values()) {
+      for (const [place, copy] of lane.copies.entries()) {
+        if (copy.isLate || nowMs - lane.owedMs(place) < limitMs) continue
+        copy.isLate = true
+        if (place === 0) this.controller.missed(nowMs) // what is behind it waits for its loss
       }
     }
     const resends = this.controller.resends(nowMs)
     const out: Transmission[] = []
     for (const frame of this.frames.values()) {
-      if (frame.dueMs > nowMs) continue
+      if (this.dueMsOf(frame) > nowMs) continue
+      if (frame.resends < resends) {
+        frame.resends++
+        out.push(...this.transmit(frame, 1, nowMs))
+      }
       frame.dueMs = nowMs + limitMs
-      if (frame.resends >= resends) continue
-      frame.resends++
-      const again = this.transmit(frame, 1, nowMs)
-      if (again.length === 0) this.controller.missed(nowMs) // no lane is left for it: more are needed
-      out.push(...again)
+      frame.sparedOn = undefined
     }
     return out
   }
@@ -170,7 +189,7 @@ export class LaneSender {
    */
   isStuck(nowMs: number): boolean {
     const isNew = this.ackedMs === -Infinity
-    const patienceMs = isNew ? STUCK_MS_UNKNOWN : this.controller.resendAfterMs(nowMs) + STUCK_MS
+    const patienceMs = isNew ? STUCK_MS_UNKNOWN : this.controller.resendAfterMs + STUCK_MS
     const waits = [...this.lanesOpen.values()].map((state) => state.waitedMs(nowMs))
     return waits.length > 0 && Math.min(...waits) > patienceMs && nowMs - this.ackedMs > patienceMs
   }
@@ -180,6 +199,20 @@ export class LaneSender {
     const patienceMs = SILENCE_MS + 1.5 * this.controller.roundTripMs
     const waits = [...this.lanesOpen.values()].map((state) => state.waitedMs(nowMs))
     return Math.max(0, ...waits) > patienceMs && nowMs - this.ackedMs > patienceMs
+  }
+
+  private dueMsOf(frame: Frame): number {
+    const lane = frame.sparedOn === undefined ? undefined : this.lanesOpen.get(frame.sparedOn)
+    const place = lane?.copies.findIndex(({ seq }) => seq === frame.seq) ?? -1
+    return lane === undefined || place < 0 ? frame.dueMs : lane.owedMs(place) + frame.limitMs
+  }
+
+  private noteHeld(lane: Lane, sentMs: number, cameMs: number, nowMs: number): void {
+    const { last } = lane
+    lane.last = [sentMs, cameMs, nowMs]
+    if (last === undefined || sentMs - last[0] < APART_MS) return
+    if ((cameMs - last[1]) >>> 0 <= TOGETHER_MS) this.controller.wasHeld()
+    if (nowMs - last[2] <= TOGETHER_MS) this.overflowsMs = []
   }
 
   private noteDrop(nowMs: number): void {
@@ -197,7 +230,9 @@ export class LaneSender {
       if (lane === undefined) break
       frame.lanes.push(lane)
       const underWay = this.lanesOpen.get(lane)?.copies ?? []
-      underWay.push({ seq: frame.seq, sentMs: nowMs, isJudged: underWay.length > 0 })
+      const isSpared = this.controller.isSpared(nowMs)
+      frame.sparedOn = isSpared ? lane : undefined
+      underWay.push({ seq: frame.seq, sentMs: nowMs, isSpared, isLate: false })
       this.copiesSent++
       out.push({ lane, seq: frame.seq, sentMs: nowMs >>> 0, body: frame.body })
     }
@@ -206,14 +241,15 @@ export class LaneSender {
 
   /** An idle lane, else one that is not late yet, else the one with the least under way. */
   private pick(frame: Frame, nowMs: number): LaneId | undefined {
-    const limitMs = this.controller.resendAfterMs(nowMs)
+    const limitMs = this.controller.resendAfterMs
+    const keepsToOne = this.controller.isSparing(nowMs)
     let [bestKind, bestCount] = [Infinity, Infinity]
     let chosen: LaneId | undefined
     let tried = 0
     for (const [lane, state] of this.lanesOpen) {
       if (!this.takes(lane, state, nowMs)) continue
       tried++
-      if (this.controller.level === Level.LEAN && tried > 1 && frame.lanes.length === 0) break
+      if (keepsToOne && tried > 1 && frame.lanes.length === 0) break
       if (frame.lanes.includes(lane)) continue
       const count = state.copies.length
       const kind = count === 0 ? 0 : state.waitedMs(nowMs) <= limitMs ? 1 : 2
@@ -239,16 +275,18 @@ export class LaneSender {
   }
 }
 
-/** The other end: tells frames from copies, and answers each. */
+/** The other end: tells frames from copies, and answers. */
 export class LaneReceiver {
   private newest: number | undefined
   private seen = new Set<number>()
   private readonly unanswered = new Map<LaneId, number>()
   private readonly answeredMs = new Map<LaneId, number>()
+  /** What the last answer told of the other direction, and of the hops behind. */
+  private said: Pick<Ack, "level" | "isNarrow" | "isSparing"> | undefined
 
   /**
-   * Whether the frame is new, and the answer to give on its lane now. `back` is the controller of the other direction;
-   * where one of the two is lean, one answer stands for several frames of its lane.
+   * Whether the frame is new, and the answer to give on its lane now. `back` is the controller of the other direction.
+   * Where this one spares answers, one stands for several frames of its lane.
    */
   arrived(lane: LaneId, seq: number, sentMs: number, nowMs: number, back: Controller, isNarrow = false): readonly [isNew: boolean, ack: Ack | null] {
     return [this.isNew(seq), this.answer(lane, seq, sentMs, nowMs, back, isNarrow)]
@@ -263,13 +301,16 @@ export class LaneReceiver {
   private answer(lane: LaneId, seq: number, sentMs: number, nowMs: number, back: Controller, isNarrow: boolean): Ack | null {
     const waiting = (this.unanswered.get(lane) ?? 0) + 1
     const isLate = nowMs - (this.answeredMs.get(lane) ?? -Infinity) >= SPARING_MS
-    if (back.sparesAnswers && waiting < SPARING_FRAMES && !isLate) {
+    const says = { level: back.level, isNarrow, isSparing: back.isSparing(nowMs) }
+    const isNews = says.level !== this.said?.level || isNarrow !== this.said.isNarrow || says.isSparing !== this.said.isSparing
+    if (back.sparesAnswers && waiting < SPARING_FRAMES && !isLate && !isNews) {
       this.unanswered.set(lane, waiting)
       return null
     }
     this.unanswered.set(lane, 0)
     this.answeredMs.set(lane, nowMs)
-    return { seq, delayMs: (Math.trunc(nowMs) - sentMs) >>> 0, level: back.level, isNarrow }
+    this.said = says
+    return { seq, delayMs: (Math.trunc(nowMs) - sentMs) >>> 0, ...says }
   }
 
   private isNew(seq: number): boolean {

@@ -64,7 +64,7 @@ const clientFrames: readonly (() => ClientFrame)[] = [
   () => ({ type: "Signal", handle: u32(), body: body(6) }),
   () => ({ type: "Join", request: u32(), bundle: chance.bytes(16), handle: u32() }),
   () => ({ type: "Carry", seq: u32(), sentMs: u32(), body: body(6) }),
-  () => ({ type: "Ack", seq: u32(), delayMs: u32(), level: chance.from([0, 1, 2, 3] as const), narrow: chance.below(2) > 0 }),
+  () => ({ type: "Ack", seq: u32(), delayMs: u32(), level: chance.from([0, 1, 2, 3] as const), narrow: chance.below(2) > 0, sparing: chance.below(2) > 0 }),
   () => append(Array.from({ length: 1 + chance.below(20) }, () => body(5))),
   () => ({ ...append([body()]), commitEpoch: u53(), nextTokenHash: chance.bytes(32) }),
 ]
@@ -79,7 +79,7 @@ const serverFrames: readonly (() => ServerFrame)[] = [
   () => ({ type: "Signalled", handle: u32(), body: body(6) }),
   () => ({ type: "Joined", request: u32(), instance: u32() }),
   () => ({ type: "Carried", seq: u32(), sentMs: u32(), body: body(6) }),
-  () => ({ type: "Acked", seq: u32(), delayMs: u32(), level: chance.from([0, 1, 2, 3] as const), narrow: chance.below(2) > 0 }),
+  () => ({ type: "Acked", seq: u32(), delayMs: u32(), level: chance.from([0, 1, 2, 3] as const), narrow: chance.below(2) > 0, sparing: chance.below(2) > 0 }),
   () => ({ type: "Records", handle: u32(), records: Array.from({ length: chance.below(9) }, () => ({ seq: u53(), receivedS: u53(), body: body(6) })) }),
 ]
 
@@ -137,7 +137,7 @@ test("what cannot be on the wire is not encoded", () => {
     { type: "Appended", request: 1, firstSeq: 0.5 },
     { type: "Ping", request: 2 ** 53 },
     { type: "Carry", seq: 2 ** 32, sentMs: 0, body: new Uint8Array(160) },
-    { type: "Ack", seq: 1, delayMs: -1, level: 0, narrow: false },
+    { type: "Ack", seq: 1, delayMs: -1, level: 0, narrow: false, sparing: false },
   ]
   for (const frame of bad) assert.throws(() => encode(frame), RangeError)
 })

@@ -15,16 +15,17 @@ type HopEvent =
   | ["close", LaneId, number, Sent]
   | ["writable", LaneId, boolean]
   | ["send", number, number, Sent]
-  | ["acked", LaneId, number, number, Level, boolean, number]
+  | ["acked", LaneId, number, number, Level, boolean, boolean, number]
   | ["tick", number, Sent]
-  | ["arrived", LaneId, number, number, boolean, number, boolean, [delayMs: number, level: Level] | null]
-  | ["heard", Level, number]
+  | ["arrived", LaneId, number, number, boolean, number, boolean, [delayMs: number, level: Level, isSparing: boolean] | null]
+  | ["heard", Level, boolean, number]
   | ["gone", LaneId]
   | ["look", number, Record<string, unknown>]
 type PlanEvent =
   | ["dialled", number]
   | ["dial_ended"]
   | ["refused", number]
+  | ["sounds"]
   | ["opened", LaneId, number]
   | ["received", LaneId, number]
   | ["closed", LaneId, number, boolean]
@@ -47,12 +48,13 @@ function look(sender: LaneSender, nowMs: number): Record<string, unknown> {
     level: controller.level,
     lanes_wanted: controller.lanesWanted,
     round_trip_ms: controller.roundTripMs,
-    resend_after_ms: controller.resendAfterMs(nowMs),
+    resend_after_ms: controller.resendAfterMs,
     resends: controller.resends(nowMs),
     queued_ms_max: controller.queuedMsMax(nowMs),
     queueing_ms: controller.queueingMs(nowMs),
     miss_share: controller.missShare(nowMs),
     is_narrow: controller.isNarrow(nowMs),
+    is_sparing: controller.isSparing(nowMs),
     lanes: sender.lanes,
     stalled: sender.stalled(nowMs),
     is_silent: sender.isSilent(nowMs),
@@ -83,18 +85,18 @@ for (const name of names.filter((one) => !one.startsWith("plan-"))) {
         case "send":
           return assert.deepEqual(sent(sender.send(bigEndian(event[1], 4), event[2])), event[3], at)
         case "acked": {
-          const [, lane, seq, delayMs, level, isNarrow, nowMs] = event
-          return sender.acked(lane, { seq, delayMs, level, isNarrow }, nowMs)
+          const [, lane, seq, delayMs, level, isNarrow, isSparing, nowMs] = event
+          return sender.acked(lane, { seq, delayMs, level, isNarrow, isSparing }, nowMs)
         }
         case "tick":
           return assert.deepEqual(sent(sender.tick(event[1])), event[2], at)
         case "arrived": {
           const [, lane, seq, sentMs, isNarrow, nowMs, isNew, answer] = event
-          const ack = answer && { seq, delayMs: answer[0], level: answer[1], isNarrow }
+          const ack = answer && { seq, delayMs: answer[0], level: answer[1], isNarrow, isSparing: answer[2] }
           return assert.deepEqual(receiver.arrived(lane, seq, sentMs, nowMs, back, isNarrow), [isNew, ack], at)
         }
         case "heard":
-          return back.heard(event[1], false, event[2])
+          return back.heard(event[1], false, event[2], event[3])
         case "gone":
           return receiver.closed(event[1])
         case "look":
@@ -115,6 +117,8 @@ for (const name of names.filter((one) => one.startsWith("plan-"))) {
           return plan.dialEnded()
         case "refused":
           return plan.refused(event[1])
+        case "sounds":
+          return void (plan.isSounding = true)
         case "opened":
           return plan.opened(event[1], event[2])
         case "received":

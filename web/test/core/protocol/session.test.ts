@@ -120,7 +120,7 @@ test("a connection becomes a lane for what it has open, or for what another lane
   assert.equal((decodeClient(session.join(bundle, null)[1]) as { handle: number }).handle, 0)
   for (const frame of [
     { type: "Carried", seq: 1, sentMs: 2, body: BODY },
-    { type: "Acked", seq: 1, delayMs: 2, level: 1, narrow: true },
+    { type: "Acked", seq: 1, delayMs: 2, level: 1, narrow: true, sparing: false },
   ] as const) {
     assert.deepEqual(hears(session, frame), { kind: "lane", frame })
   }
