@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import itertools
 from collections.abc import Sequence
 
 import pytest
@@ -12,7 +11,6 @@ from hypothesis import strategies as st
 from ringthrough.audio.jitter import (
     CATCH_UP_SLOTS,
     SLOT_MAX,
-    URGENT_EVERY_SLOTS,
     Conceal,
     Decision,
     JitterBuffer,
@@ -206,7 +204,7 @@ def test_start_up_delay_does_not_stay() -> None:
 
 def test_trouble_that_is_over_is_forgotten_within_seconds() -> None:
     # Half a second of the first five comes 400 ms late: far more than the quantile ignores.
-    arrivals = [(at + (400 if 200 <= sent.first < 225 else 0), sent) for at, sent in steady(600)]
+    arrivals = [(at + (400 if 200 <= sent.first < 225 else 0), sent) for at, sent in steady(800)]
     recent_ms = JitterConfig().recent_slots * SLOT_MS
     for after_ms, expected in ((recent_ms - 100, 410), (recent_ms + 40, 20)):
         buffer, _ = play(arrivals, until_ms=225 * SLOT_MS + 400 + after_ms)
@@ -281,24 +279,6 @@ def test_large_first_number_keeps_its_milliseconds() -> None:
     assert buffer.stats.concealed == 0
     assert played(decisions) == list(range(first, first + len(played(decisions))))
     assert 20 <= buffer.stats.delay_ms <= 40
-
-
-def test_urgent_surplus_is_rare() -> None:
-    # The path gets 500 ms faster at once: the surplus must go, but not as double speed.
-    waiting = [(at + (500 if sent.first < 120 else 0), sent) for at, sent in steady(900)]
-    buffer = JitterBuffer(JitterConfig(window_slots=192))
-    skipped_at: list[int] = []
-    for tick, now in enumerate(range(0, 870 * SLOT_MS, SLOT_MS)):
-        while waiting and waiting[0][0] <= now:
-            at, sent = waiting.pop(0)
-            buffer.push(sent, at)
-        decision = buffer.pop(now)
-        if isinstance(decision, Play) and decision.urgent:  # a player amid speech
-            buffer.skip()
-            skipped_at.append(tick)
-            assert isinstance(buffer.pop(now), Play)
-    assert skipped_at
-    assert all(later - earlier >= URGENT_EVERY_SLOTS for earlier, later in itertools.pairwise(skipped_at))
 
 
 @pytest.mark.parametrize("slots", LENGTHS)

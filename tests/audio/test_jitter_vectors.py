@@ -27,6 +27,6 @@ def test_files_are_those_the_program_writes() -> None:
 def test_the_traces_together_use_every_answer_and_counter() -> None:
     cases = [json.loads(path.read_text()) for path in FILES]
     answers = {(event[2][0], *event[2][-2:]) for case in cases for event in case["events"] if event[0] == "pop"}
-    assert {("play", False, False), ("play", True, False), ("play", True, True)} <= answers
+    assert {answer[-1] for answer in answers if answer[0] == "play"} == {False, True}
     assert {("conceal", 1, True), ("conceal", 1, False), ("conceal", 4, False)} <= answers
     assert all(any(case["stats"][name] > 0 for case in cases) for name in cases[0]["stats"])

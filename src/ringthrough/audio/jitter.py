@@ -7,12 +7,12 @@ sender's clock. Slot `s` is due here at
 
 where `floor` is the smallest (arrival - sending time) of the last 15 s, `span` the longest packet of the last second,
 and `target` how far the delays reach above that floor, plus a margin, bounded. They reach as far as 99.5 % of those
-of the last 15 s, and no further than the largest of the last 3 s: trouble that is over, such as that of the first
+of the last 15 s, and no further than the largest of the last 8 s: trouble that is over, such as that of the first
 seconds, is paid for no longer. The buffer never hands out a slot twice or out of order, holds a bounded number of
 them, and takes time as an argument: arrival times and playout times are on one monotonic clock in ms, of any origin.
 
 The delay changes by whole slots: it grows when a slot is missing anyway (the buffer waits for it instead of giving it
-up), and shrinks when a slot is surplus, which the player leaves out where it is quiet.
+up), and shrinks when a slot is surplus, which the player leaves out in a pause: amid speech that would be heard.
 
 Order and number of arrivals say nothing: a packet counts when it comes first, a second one (another lane's, or a
 copy inside a later frame) changes nothing. A copy that is the first to bring its packet counts with the delay it has,
@@ -35,12 +35,6 @@ SECOND_SLOTS = 1000 // SLOT_MS
 SURPLUS_SLOTS = 1.5
 """Delay over the target from which a quiet slot is left out: one slot, and slack so that jitter causes nothing."""
 
-URGENT_SLOTS = 12
-"""Delay over the target from which a slot is left out even if it is not quiet."""
-
-URGENT_EVERY_SLOTS = 4
-"""So many slots are played between two that are left out though not quiet."""
-
 CATCH_UP_SLOTS = 12
 """Delay over the largest target at which the buffer jumps."""
 
@@ -55,7 +49,7 @@ class JitterConfig:
     quantile: float = 0.995
     margin_ms: int = 10
     window_slots: int = 768
-    recent_slots: int = 150
+    recent_slots: int = 400
     """What was not seen among so many slots is forgotten, though the window still holds it."""
     slots_max: int = 192
     late_run_ms_max: int = 500
@@ -85,14 +79,12 @@ class Packet:
 class Play:
     """Play slot `slot`, which lies in `packet`.
 
-    `surplus`: the delay is longer than needed; leave the slot out if it is quiet, and pop again.
-    `urgent`: leave it out even if it is not quiet.
+    `surplus`: the delay is longer than needed; leave the slot out if nobody speaks in it, and pop again.
     """
 
     slot: int
     packet: Packet
     surplus: bool = False
-    urgent: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -175,7 +167,6 @@ class JitterBuffer:
         self._given_up = 0
         """Slots directly below `_next` that were concealed and not waited for."""
         self._late_since_ms: float | None = None
-        self._plays_since_skip = 0
         self._stats = JitterStats(target_ms=float(self.config.target_ms_min))
 
     @property
@@ -346,7 +337,6 @@ class JitterBuffer:
         self._fates.due(slot, held.own)
         self._remember(slot)
         self._conceal_run = self._given_up = 0
-        self._plays_since_skip += 1
         self._stats.played += 1
         self._stats.delay_ms = delay_ms
         self._ages.add(now_ms - self._start_ms(slot))
@@ -364,7 +354,6 @@ class JitterBuffer:
         """Tell that the slot just popped was left out; the caller pops again for the same instant."""
         self._stats.played -= 1
         self._stats.skipped += 1
-        self._plays_since_skip = 0
         self._ages.shift(-SLOT_MS)
 
     def _delay_ms(self, slot: int, now_ms: float) -> float:
@@ -414,6 +403,4 @@ class JitterBuffer:
             return Play(slot, packet)
         needed_ms = self._delays.smallest() + self._lengths.longest() * SLOT_MS + self._stats.target_ms
         over_ms = settled_ms - needed_ms
-        surplus = over_ms >= SURPLUS_SLOTS * SLOT_MS
-        urgent = over_ms >= URGENT_SLOTS * SLOT_MS and self._plays_since_skip > URGENT_EVERY_SLOTS
-        return Play(slot, packet, surplus, urgent)
+        return Play(slot, packet, over_ms >= SURPLUS_SLOTS * SLOT_MS)

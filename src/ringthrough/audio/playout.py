@@ -125,9 +125,9 @@ class Playout:
             self._expected = decision.slot + 1
             if sound is None:
                 return self._conceal()
-            # A slot left out in a pause is not missed.
+            # Every slot is heard by the judge of pauses, also where none is to be left out.
             is_pause = self._pauses.is_pause(rms(sound))
-            if decision.surplus and (decision.urgent or is_pause):
+            if decision.surplus and is_pause:
                 self._jitter.skip()
                 # The slot left out is what joins on to the sound before.
                 before = sound if before is None else before

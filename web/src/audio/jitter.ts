@@ -8,12 +8,12 @@
  *
  * where `floor` is the smallest (arrival - sending time) of the last 15 s, `span` the longest packet of the last second,
  * and `target` how far the delays reach above that floor, plus a margin, bounded. They reach as far as 99.5 % of those of
- * the last 15 s, and no further than the largest of the last 3 s: trouble that is over, such as that of the first seconds,
+ * the last 15 s, and no further than the largest of the last 8 s: trouble that is over, such as that of the first seconds,
  * is paid for no longer. The buffer never hands out a slot twice or out of order, holds a bounded number of them, and
  * takes time as an argument: arrival and playout times are on one clock in ms.
  *
  * The delay changes by whole slots: it grows when a slot is missing anyway (the buffer waits for it instead of giving it
- * up), and shrinks when a slot is surplus, which the player leaves out where it is quiet.
+ * up), and shrinks when a slot is surplus, which the player leaves out in a pause: amid speech that would be heard.
  *
  * Order and number of arrivals say nothing: a packet counts when it comes first, a second one (another lane's, or a
  * copy inside a later frame) changes nothing. A copy that is the first to bring its packet counts with the delay it has,
@@ -33,12 +33,6 @@ const SECOND_SLOTS = 1000 / SLOT_MS
 
 /** Delay over the target from which a quiet slot is left out: one slot, and slack so that jitter causes nothing. */
 export const SURPLUS_SLOTS = 1.5
-
-/** Delay over the target from which a slot is left out even if it is not quiet. */
-export const URGENT_SLOTS = 12
-
-/** So many slots are played between two that are left out though not quiet. */
-export const URGENT_EVERY_SLOTS = 4
 
 /** Delay over the largest target at which the buffer jumps. */
 export const CATCH_UP_SLOTS = 12
@@ -64,7 +58,7 @@ export const DEFAULT_CONFIG: JitterConfig = {
   quantile: 0.995,
   marginMs: 10,
   windowSlots: 768,
-  recentSlots: 150,
+  recentSlots: 400,
   slotsMax: 192,
   lateRunMsMax: 500,
 }
@@ -79,14 +73,14 @@ export interface Packet {
 /**
  * What is heard next.
  *
- * `play`: play `slot`, which lies in `packet`. `surplus`: the delay is longer than needed; leave the slot out if it is
- * quiet, call `skip`, and pop again. `urgent`: leave it out even if it is not quiet.
+ * `play`: play `slot`, which lies in `packet`. `surplus`: the delay is longer than needed; leave the slot out if
+ * nobody speaks in it, call `skip`, and pop again.
  * `conceal`: nothing to play, invent a slot. `run` counts concealed slots in a row, from 1; `held` means that the
  * buffer still waits for `slot`, so the delay grows by a slot.
  * `wait`: not started (again) yet, play silence. `waitMs` is how long at least, null while nothing has arrived.
  */
 export type Decision =
-  | { readonly kind: "play"; readonly slot: number; readonly packet: Packet; readonly surplus: boolean; readonly urgent: boolean }
+  | { readonly kind: "play"; readonly slot: number; readonly packet: Packet; readonly surplus: boolean }
   | { readonly kind: "conceal"; readonly slot: number; readonly run: number; readonly held: boolean }
   | { readonly kind: "wait"; readonly waitMs: number | null }
 
@@ -164,7 +158,6 @@ export class JitterBuffer {
   /** Slots directly below `#next` that were concealed and not waited for. */
   #givenUp = 0
   #lateSinceMs: number | null = null
-  #playsSinceSkip = 0
 
   constructor(config: Partial<JitterConfig> = {}) {
     this.config = checked({ ...DEFAULT_CONFIG, ...config })
@@ -372,7 +365,6 @@ export class JitterBuffer {
     this.#fates.due(slot, held.own)
     this.#remember(slot)
     this.#concealRun = this.#givenUp = 0
-    this.#playsSinceSkip++
     this.stats.played++
     this.stats.delayMs = delayMs
     this.#ages.add(nowMs - this.#startMs(slot))
@@ -391,7 +383,6 @@ export class JitterBuffer {
   skip(): void {
     this.stats.played--
     this.stats.skipped++
-    this.#playsSinceSkip = 0
     this.#ages.shift(-SLOT_MS)
   }
 
@@ -447,9 +438,7 @@ export class JitterBuffer {
 
   #judgeSurplus(slot: number, packet: Packet): Decision {
     const overMs = this.overMs()
-    if (overMs === null) return { kind: "play", slot, packet, surplus: false, urgent: false }
-    const surplus = overMs >= SURPLUS_SLOTS * SLOT_MS
-    const urgent = overMs >= URGENT_SLOTS * SLOT_MS && this.#playsSinceSkip > URGENT_EVERY_SLOTS
-    return { kind: "play", slot, packet, surplus, urgent }
+    if (overMs === null) return { kind: "play", slot, packet, surplus: false }
+    return { kind: "play", slot, packet, surplus: overMs >= SURPLUS_SLOTS * SLOT_MS }
   }
 }

@@ -125,7 +125,7 @@ export class Playout {
       if (sound === null) return this.#conceal()
       // What is left out of a pause is not missed.
       const quiet = this.#pauses.isPause(rms(sound))
-      if (decision.surplus && (decision.urgent || quiet)) {
+      if (decision.surplus && quiet) {
         this.jitter.skip()
         // The slot left out is what joins on to the sound before.
         before ??= sound

@@ -11,7 +11,7 @@ import { SLOT_MS } from "../../src/core/audio/profiles.js"
 const FOLDER = new URL("../../../../vectors/jitter/", import.meta.url)
 
 type Answer =
-  | ["play", number, number, boolean, boolean]
+  | ["play", number, number, boolean]
   | ["conceal", number, number, boolean]
   | ["wait", number | null]
 type Event = ["push", number, number, boolean, number, boolean] | ["pop", number, Answer] | ["skip"]
@@ -31,7 +31,7 @@ function camelled(values: Record<string, number>): Record<string, number> {
 }
 
 function answer(decision: Decision): Answer {
-  if (decision.kind === "play") return ["play", decision.slot, decision.packet.first, decision.surplus, decision.urgent]
+  if (decision.kind === "play") return ["play", decision.slot, decision.packet.first, decision.surplus]
   if (decision.kind === "conceal") return ["conceal", decision.slot, decision.run, decision.held]
   return ["wait", decision.waitMs]
 }
