@@ -395,7 +395,7 @@ def hops() -> Iterator[tuple[str, str, int, list[Event]]]:
     yield "loss-5", "one packet in twenty is lost", 0, hop(15, 2, Way(25.0, random_loss(0.05)))
     yield "loss-20", "one packet in five is lost for 8 s", 0, hop(19, 4, Way(25.0, until(7_000, 0.2)))
     narrow = Way(25.0, rate_bps=lambda now_ms: 32_000.0 if 2000 <= now_ms < 8000 else float("inf"))
-    yield "narrow", "32 kbit/s for 6 s", 0, hop(58, 2, narrow)
+    yield "narrow", "32 kbit/s for 6 s", 0, hop(131, 2, narrow)
     slower = Way(25.0, rate_bps=lambda now_ms: 32_000.0 if now_ms >= 2000 else float("inf"))
     yield "narrow-for-good", "32 kbit/s, and never more again", 0, hop(20, 2, slower)
     begun = Way(25.0, rate_bps=lambda now_ms: 32_000.0, free_ms=600.0)

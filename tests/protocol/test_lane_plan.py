@@ -35,15 +35,23 @@ def test_where_a_loss_holds_up_everything_it_comes_at_once() -> None:
     assert plan_with(1).step(4, [], 500, silent=False, stuck=False).dial, "more are wanted than a spare"
 
 
+def test_a_handshake_that_hangs_is_not_waited_for() -> None:
+    plan = plan_with(1)
+    plan.dialled(3_000)
+    assert not plan.step(2, [], 5_900, silent=False, stuck=False).dial
+    assert plan.step(2, [], 6_000, silent=False, stuck=False).dial
+
+
 def test_others_come_seconds_apart() -> None:
     plan = plan_with(1)
     plan.dialled(500)
     assert not plan.step(4, [], 2_400, silent=False, stuck=False).dial
     assert plan.step(4, [], 2_500, silent=False, stuck=False).dial
     plan.dialled(2_500)
-    assert not plan.step(4, [], 9_000, silent=False, stuck=False).dial, "two are being opened"
+    plan.dialled(3_500)
+    assert not plan.step(4, [LaneId(0)], 4_500, silent=False, stuck=False).dial, "two are being opened"
     plan.dial_ended()
-    assert plan.step(4, [], 9_000, silent=False, stuck=False).dial
+    assert plan.step(4, [LaneId(0)], 4_500, silent=False, stuck=False).dial
 
 
 def test_enough_is_enough() -> None:

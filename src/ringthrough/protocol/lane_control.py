@@ -49,6 +49,8 @@ MISS_SAMPLES_MIN = 20
 BOOST_ABOVE, BOOST_BELOW = 0.09, 0.05
 HEAVY_ABOVE, HEAVY_BELOW = 0.45, 0.36
 """Shares of missed copies at which a level is entered and left."""
+LOSSY_ABOVE = 0.25
+"""A lean hop that misses more than this is no narrow one."""
 CALM_MS = 10_000
 """How long the share must be below before a level is left."""
 
@@ -73,10 +75,10 @@ EXCUSED_MS = 1_500
 """For so long after a lane began to open, queueing is laid to its handshake."""
 CLEAR_MS = 15.0
 """Only below this much queueing do late answers tell of loss."""
-HOLD_MS_MIN = {Level.NORMAL: 45_000, Level.BOOST: 15_000, Level.HEAVY: 15_000}
-HOLD_MS_MAX = 120_000
-"""A level left because of queueing is not tried again for so long; doubled each time it happens again. A try costs a
-second of sound where the pipe is narrow, so NORMAL waits longer."""
+HOLD_MS_MIN = {Level.NORMAL: 120_000, Level.BOOST: 15_000, Level.HEAVY: 15_000}
+HOLD_MS_MAX = 240_000
+"""A level left because of queueing is not tried again for so long; doubled each time it happens again. A try costs
+seconds of sound where the pipe is narrow, so NORMAL waits longer."""
 SETTLED_MS = 3_000
 """A lean hop whose delay neither falls nor grows for so long has a new ordinary delay: the way changed."""
 SETTLED_SPREAD_MS = 15.0
@@ -320,9 +322,11 @@ class Controller:
 
     def _leave_lean(self, queueing_ms: float, now_ms: float) -> None:
         if queueing_ms <= QUEUEING_MS_OVER:
-            lossy = self.miss_share(now_ms) > HEAVY_ABOVE
+            lossy = self.miss_share(now_ms) > LOSSY_ABOVE
             if lossy or self._may_enter(Level.NORMAL, now_ms):
                 self._enter(Level.NORMAL, now_ms)
+                _, hold_ms = self._holds.get(Level.BOOST, (0.0, HOLD_MS_MIN[Level.BOOST] / 2))
+                self._holds[Level.BOOST] = (now_ms + PROBATION_MS, hold_ms)
             return
         if queueing_ms < QUEUEING_MS:
             return

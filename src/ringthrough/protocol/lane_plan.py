@@ -22,6 +22,8 @@ DIAL_GAP_MS = 2_000
 DIAL_GAP_MS_HURRY = 1_000
 """Between two openings, and where lanes fail."""
 DIALS_AT_ONCE = 2
+DIAL_HANGS_MS = 3_000
+"""A handshake that takes longer is not waited for: losses hold it up, and another may be through before."""
 LANES_OPEN_MAX = 6
 """Stalled ones counted: networks that count connections begin at more."""
 HANDSHAKE_BYTES = 4_000
@@ -71,7 +73,8 @@ class LanePlan:
     is_sounding: bool = False
     """Whether frames are sent, which a handshake would delay where the pipe is narrow."""
     _lanes: dict[LaneId, _Known] = field(default_factory=dict)
-    _dialing: int = 0
+    _dials_ms: list[float] = field(default_factory=list)
+    """When those began that are under way."""
     _dialled_ms: float = float("-inf")
     _early_ends: int = 0
     _trouble_ms: float = float("-inf")
@@ -84,12 +87,12 @@ class LanePlan:
     def dialled(self, now_ms: float) -> None:
         """A connection is being opened."""
         self.dials += 1
-        self._dialing += 1
+        self._dials_ms.append(now_ms)
         self._dialled_ms = now_ms
 
     def dial_ended(self) -> None:
         """It is a lane now, or failed."""
-        self._dialing -= 1
+        self._dials_ms.pop()  # most likely the last one: what hangs, hangs
 
     def opened(self, lane: LaneId, now_ms: float) -> None:
         """A lane more."""
@@ -143,14 +146,15 @@ class LanePlan:
         fit = [lane for lane, known in self._lanes.items() if lane not in stalled and not self._is_worn(known)]
         # What ails all lanes at once is the network; a new connection is the way out of it, if there is one.
         wanted = max(1, self._limit(wanted, now_ms))
-        short = wanted - self._dialing - (0 if silent else len(fit))
+        awaited = sum(now_ms - began_ms < DIAL_HANGS_MS for began_ms in self._dials_ms)
+        short = wanted - awaited - (0 if silent else len(fit))
         hurry = silent or bool(stalled) or self.freeze_bytes is not None
         gap_ms = DIAL_GAP_MS_HURRY if hurry else DIAL_GAP_MS
         can_wait = self.is_sounding and wanted <= SPARE_LANES and not (stuck or hurry)
         begin_ms = SPARE_MS if can_wait else FIRST_DIAL_MS
         due = now_ms - self._dialled_ms >= gap_ms and now_ms - self.started_ms >= begin_ms
-        room = silent or len(self._lanes) + self._dialing < LANES_OPEN_MAX
-        dial = short > 0 and due and room and self._dialing < DIALS_AT_ONCE
+        room = silent or len(self._lanes) + len(self._dials_ms) < LANES_OPEN_MAX
+        dial = short > 0 and due and room and awaited < DIALS_AT_ONCE
         leave = list(dead)
         if len(fit) >= wanted:
             leave += [lane for lane, known in self._lanes.items() if self._is_worn(known) and lane not in dead]

@@ -10,6 +10,8 @@ export const BOOST_BELOW = 0.05
 /** Shares of missed copies at which a level is entered and left. */
 export const HEAVY_ABOVE = 0.45
 export const HEAVY_BELOW = 0.36
+/** A lean hop that misses more than this is no narrow one. */
+export const LOSSY_ABOVE = 0.25
 /** How long the share must be below before a level is left. */
 export const CALM_MS = 10_000
 export const DELAY_WINDOW_MS = 600
@@ -34,10 +36,10 @@ export const EXCUSED_MS = 1500
 /** Only below this much queueing do late answers tell of loss. */
 export const CLEAR_MS = 15
 /**
- * A level left because of queueing is not tried again for so long; doubled each time it happens again. A try costs a
- * second of sound where the pipe is narrow, so NORMAL waits longer.
+ * A level left because of queueing is not tried again for so long; doubled each time it happens again. A try costs
+ * seconds of sound where the pipe is narrow, so NORMAL waits longer.
  */
-export const HOLD_MS_MAX = 120_000
+export const HOLD_MS_MAX = 240_000
 /** A lean hop whose delay neither falls nor grows for so long has a new ordinary delay: the way changed. */
 export const SETTLED_MS = 3000
 export const SETTLED_SPREAD_MS = 15
@@ -67,7 +69,7 @@ export const PLANS = {
 
 /** See HOLD_MS_MAX. */
 export const HOLD_MS_MIN = {
-  [Level.NORMAL]: 45_000,
+  [Level.NORMAL]: 120_000,
   [Level.BOOST]: 15_000,
   [Level.HEAVY]: 15_000,
 } as const

@@ -272,8 +272,11 @@ export class Controller {
 
   private leaveLean(queueingMs: number, nowMs: number): void {
     if (queueingMs <= given.QUEUEING_MS_OVER) {
-      const isLossy = this.missShare(nowMs) > given.HEAVY_ABOVE
-      if (isLossy || this.mayEnter(Level.NORMAL, nowMs)) this.enter(Level.NORMAL, nowMs)
+      const isLossy = this.missShare(nowMs) > given.LOSSY_ABOVE
+      if (!isLossy && !this.mayEnter(Level.NORMAL, nowMs)) return
+      this.enter(Level.NORMAL, nowMs)
+      const [, holdMs] = this.holds.get(Level.BOOST) ?? [0, given.HOLD_MS_MIN[Level.BOOST] / 2]
+      this.holds.set(Level.BOOST, [nowMs + given.PROBATION_MS, holdMs])
       return
     }
     if (queueingMs < given.QUEUEING_MS) return

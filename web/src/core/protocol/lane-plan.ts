@@ -33,7 +33,8 @@ export class LanePlan {
   lanesMax: number | null = null
   dials = 0
   private readonly lanes = new Map<LaneId, Known>()
-  private dialing = 0
+  /** When those began that are under way. */
+  private readonly dialsMs: number[] = []
   private dialledMs = -Infinity
   private earlyEnds = 0
   /** When a lane last was stalled or died by itself. */
@@ -50,13 +51,13 @@ export class LanePlan {
   /** A connection is being opened. */
   dialled(nowMs: number): void {
     this.dials++
-    this.dialing++
+    this.dialsMs.push(nowMs)
     this.dialledMs = nowMs
   }
 
   /** It is a lane now, or failed. */
   dialEnded(): void {
-    this.dialing--
+    this.dialsMs.pop() // most likely the last one: what hangs, hangs
   }
 
   /** A lane more. */
@@ -118,13 +119,14 @@ export class LanePlan {
     const fit = [...this.lanes].filter(([lane, known]) => !stalled.includes(lane) && !this.isWorn(known)).map(([lane]) => lane)
     // What ails all lanes at once is the network; a new connection is the way out of it, if there is one.
     const count = Math.max(1, this.limit(wanted, nowMs))
-    const short = count - this.dialing - (silent ? 0 : fit.length)
+    const awaited = this.dialsMs.filter((beganMs) => nowMs - beganMs < given.DIAL_HANGS_MS).length
+    const short = count - awaited - (silent ? 0 : fit.length)
     const hurry = silent || stalled.length > 0 || this.freezeBytes !== null
     const gapMs = hurry ? given.DIAL_GAP_MS_HURRY : given.DIAL_GAP_MS
     const beginMs = count <= given.SPARE_LANES && this.isSounding && !stuck && !hurry ? given.SPARE_MS : given.FIRST_DIAL_MS
     const isDue = nowMs - this.dialledMs >= gapMs && nowMs - this.startedMs >= beginMs
-    const hasRoom = silent || this.lanes.size + this.dialing < given.LANES_OPEN_MAX
-    const dial = short > 0 && isDue && hasRoom && this.dialing < given.DIALS_AT_ONCE
+    const hasRoom = silent || this.lanes.size + this.dialsMs.length < given.LANES_OPEN_MAX
+    const dial = short > 0 && isDue && hasRoom && awaited < given.DIALS_AT_ONCE
     const worn = [...this.lanes].filter(([lane, known]) => this.isWorn(known) && !dead.includes(lane)).map(([lane]) => lane)
     return { dial, leave: fit.length >= count ? [...dead, ...worn] : dead }
   }
