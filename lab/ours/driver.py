@@ -140,7 +140,7 @@ class Ours:
                 alice = await start("alice", "call", ca, str(speech_by_caller), str(heard["alice"]), "@bob")
                 await asyncio.gather(bob.event("ready", SET_UP_S_MAX), alice.event("ready", SET_UP_S_MAX))
                 alice.tell()
-                await bob.event("ringing", ANSWER_S_MAX)
+                await bob.event("answered", ANSWER_S_MAX)
                 world.call_begins()
                 await alice.event("in_call", ANSWER_S_MAX)
             except Failed as e:

@@ -2,7 +2,7 @@
 
 `python -m lab.ours.person HOME create SERVER CA HANDLE` makes an account, `... HOME befriend CA @CALLEE` a
 conversation. `... HOME answer CA SPEECH OUT` answers the next call; `... HOME call CA SPEECH OUT @CALLEE` calls.
-These two print JSON lines: `ready`, `ringing`, `in_call`, `ended`; a line on standard input lets the caller call,
+These two print JSON lines: `ready`, `answered`, `in_call`, `ended`; a line on standard input lets the caller call,
 the next one hangs up.
 """
 
@@ -21,6 +21,7 @@ from pathlib import Path
 from typing import Any
 
 from lab.ours.sound import Ear, Mouth
+from lab.peers.microphone import HELLO_S, RING_S
 from ringthrough.client.audiofile import read_pcm
 from ringthrough.client.calls import Call
 from ringthrough.client.client import Client, online
@@ -93,27 +94,24 @@ async def lines() -> AsyncIterator[str]:
 
 
 async def answer(home: Path, ca: Path, speech: Path, out: Path) -> None:
-    """Take the next call at once."""
-    mouth, ear = Mouth(read_pcm(speech)), Ear(out)
+    """Take the next call once it has rung."""
+    mouth, ear = Mouth(read_pcm(speech), HELLO_S), Ear(out)
     async with Client.open(home, tls=trust(ca)) as client:
-        ringing: asyncio.Future[tuple[Call, float]] = asyncio.get_running_loop().create_future()
-
-        def ring(call: Call) -> None:
-            if not ringing.done():
-                ringing.set_result((call, time.monotonic()))
-                call.answer(mouth, ear)
-
-        client.calls.ring = ring
+        ringing: asyncio.Future[Call] = asyncio.get_running_loop().create_future()
+        client.calls.ring = lambda call: None if ringing.done() else ringing.set_result(call)
         await online(client, ONLINE_S_MAX)
         say("ready")
-        call, answered_s = await ringing
-        say("ringing", at_s=answered_s)
+        call = await ringing
+        await asyncio.sleep(RING_S - HELLO_S)
+        answered_s = time.monotonic()
+        call.answer(mouth, ear)
+        say("answered", at_s=answered_s)
         await talk(client, call, mouth, ear, answered_s)
 
 
 async def place(home: Path, ca: Path, speech: Path, out: Path, callee: str) -> None:
     """Call when told to, hang up when told to."""
-    mouth, ear = Mouth(read_pcm(speech)), Ear(out)
+    mouth, ear = Mouth(read_pcm(speech), HELLO_S), Ear(out)
     async with Client.open(home, tls=trust(ca)) as client:
         await online(client, ONLINE_S_MAX)
         conversation = await client.conversation_with(callee)

@@ -6,6 +6,8 @@ import asyncio
 import time
 from pathlib import Path
 
+import numpy as np
+
 from ringthrough.audio.pcm import SAMPLE_RATE_HZ, SLOT_SAMPLES, Pcm, silence
 from ringthrough.client.audiofile import WavWriter
 
@@ -14,10 +16,11 @@ AXIS_TOLERANCE_S = 0.001
 
 class Mouth:
     """An `AudioSource` that speaks from memory as a microphone does: a slot is there when its last sample was said.
-    After the speech it is silent, but open, as a microphone is."""
+    It says nothing for `hello_s` first. After the speech it is silent, but open, as a microphone is."""
 
-    def __init__(self, pcm: Pcm) -> None:
-        self._pcm = pcm
+    def __init__(self, pcm: Pcm, hello_s: float = 0.0) -> None:
+        self._pcm = np.concatenate([silence(round(hello_s * SAMPLE_RATE_HZ)), pcm])
+        self._hello_s = hello_s
         self._at = 0
         self.spoken_at_s: float | None = None
         """When sample 0 was said."""
@@ -25,12 +28,12 @@ class Mouth:
     async def read(self) -> Pcm:
         """The next slot."""
         if self.spoken_at_s is None:
-            self.spoken_at_s = time.monotonic()
+            self.spoken_at_s = time.monotonic() + self._hello_s
         slot = silence(SLOT_SAMPLES)
         spoken = self._pcm[self._at : self._at + SLOT_SAMPLES]
         slot[: spoken.size] = spoken
         self._at += SLOT_SAMPLES
-        await asyncio.sleep(max(0.0, self.spoken_at_s + self._at / SAMPLE_RATE_HZ - time.monotonic()))
+        await asyncio.sleep(max(0.0, self.spoken_at_s - self._hello_s + self._at / SAMPLE_RATE_HZ - time.monotonic()))
         return slot
 
 

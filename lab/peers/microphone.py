@@ -13,7 +13,7 @@ from ringthrough.client.audiofile import WavWriter, read_pcm
 HELLO_S = 1.0
 """From the answer to the first word: nobody speaks before the other one is there."""
 RING_S = 6.0
-"""From the opening of the caller's microphone to the first word: it rings meanwhile."""
+"""From the call to the first word: it rings until HELLO_S before."""
 AFTER_S = 1.0
 SHARE_MIN = 0.3
 ROOM_PEAK = 16

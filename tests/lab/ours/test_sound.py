@@ -26,6 +26,15 @@ async def test_a_slot_is_there_when_its_last_sample_was_said() -> None:
     assert not whole[pcm.size :].any(), "an open microphone in a silent room"
 
 
+async def test_nobody_speaks_before_the_hello_is_over() -> None:
+    pcm = np.full(SLOT_SAMPLES, 7, dtype=np.int16)
+    mouth = Mouth(pcm, hello_s=SLOT_MS / 1000)
+    assert not (await mouth.read()).any()
+    assert mouth.spoken_at_s is not None
+    assert time.monotonic() >= mouth.spoken_at_s
+    assert np.array_equal(await mouth.read(), pcm)
+
+
 def test_the_ear_notes_where_time_does_not_follow(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     now_s = 100.0
     monkeypatch.setattr(time, "monotonic", lambda: now_s)
