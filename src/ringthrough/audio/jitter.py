@@ -7,7 +7,7 @@ sender's clock. Slot `s` is due here at
 
 where `floor` is the smallest (arrival - sending time) of the last 15 s, `span` the longest packet of the last second,
 and `target` how far the delays reach above that floor, plus a margin, bounded. They reach as far as 99.5 % of those
-of the last 15 s, and no further than the largest of the last 8 s: trouble that is over, such as that of the first
+of the last 15 s, and no further than the largest of the last 5 s: trouble that is over, such as that of the first
 seconds, is paid for no longer. The buffer never hands out a slot twice or out of order, holds a bounded number of
 them, and takes time as an argument: arrival times and playout times are on one monotonic clock in ms, of any origin.
 
@@ -49,7 +49,7 @@ class JitterConfig:
     quantile: float = 0.995
     margin_ms: int = 10
     window_slots: int = 768
-    recent_slots: int = 400
+    recent_slots: int = 250
     """What was not seen among so many slots is forgotten, though the window still holds it."""
     slots_max: int = 192
     late_run_ms_max: int = 500

@@ -8,7 +8,7 @@
  *
  * where `floor` is the smallest (arrival - sending time) of the last 15 s, `span` the longest packet of the last second,
  * and `target` how far the delays reach above that floor, plus a margin, bounded. They reach as far as 99.5 % of those of
- * the last 15 s, and no further than the largest of the last 8 s: trouble that is over, such as that of the first seconds,
+ * the last 15 s, and no further than the largest of the last 5 s: trouble that is over, such as that of the first seconds,
  * is paid for no longer. The buffer never hands out a slot twice or out of order, holds a bounded number of them, and
  * takes time as an argument: arrival and playout times are on one clock in ms.
  *
@@ -58,7 +58,7 @@ export const DEFAULT_CONFIG: JitterConfig = {
   quantile: 0.995,
   marginMs: 10,
   windowSlots: 768,
-  recentSlots: 400,
+  recentSlots: 250,
   slotsMax: 192,
   lateRunMsMax: 500,
 }
