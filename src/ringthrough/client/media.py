@@ -234,14 +234,30 @@ class CallMedia:
             self.notes.second(self._playout.report(), self.peer_report if came else None)
 
     async def _talk(self) -> None:
+        # At once, so that the other side knows that somebody is here. What comes next is a packet's length behind it.
+        while self._slot == 0:
+            self._say(silence(SLOT_SAMPLES))
         pace: Pace | None = None
+        sound = await self._first_sound()
         while True:
-            sound = await self._source.read() if pace is None else None
             if sound is None:
                 pace = pace or Pace()
                 await pace.tick()
                 sound = silence(SLOT_SAMPLES)
             self._say(sound)
+            sound = await self._source.read() if pace is None else None
+
+    async def _first_sound(self) -> Pcm | None:
+        """What the source has to say; until then silence, in its place in time."""
+        reading = asyncio.ensure_future(self._source.read())
+        try:
+            due_s = self._loop.time() + SLOT_MS / 1000
+            while not (await asyncio.wait({reading}, timeout=max(0.0, due_s - self._loop.time())))[0]:
+                self._say(silence(SLOT_SAMPLES))
+                due_s += SLOT_MS / 1000
+            return await reading
+        finally:
+            reading.cancel()
 
     def _say(self, sound: Pcm) -> None:
         notes = self.notes.are_on

@@ -11,11 +11,13 @@ import type { ArrivedNote, ArrivedPacket, CapturedPacket, CaptureControl, NotesW
 import { callKeys } from "./call-keys.js"
 import { CallNotes, type NotesOutside } from "./call-notes.js"
 import type { Conversation } from "./conversation.js"
+import { FirstSilence } from "./first-silence.js"
 import { Direct, DIRECT_SIGNAL_KIND, type Heard, type WhyOff } from "./direct.js"
 import type { Lanes } from "./lanes.js"
 
 /** First byte of a signal that carries a sealed media frame (docs/spec/media.md). */
-const KIND = Uint8Array.of(1)
+export const MEDIA_SIGNAL_KIND = 1
+const KIND = Uint8Array.of(MEDIA_SIGNAL_KIND)
 const FRAME_BODY_BYTES = PADDED_SIZES_BYTES[0] - KIND.length
 const HEARD_NOTE_MS = 1_000
 /** How long frames of the epoch before are still opened after a commit (docs/spec/media.md). */
@@ -44,6 +46,7 @@ export class CallMedia {
   private playout: MessagePort | undefined
   private work: Promise<unknown> = Promise.resolve()
   private isOver = false
+  private readonly silence = new FirstSilence((packet) => this.sendPacket(this.counterNext, packet))
   /** The device that the call was begun with; its leaf may become another's. */
   private readonly peer: string | undefined
   /** What is said while frames can carry no speech. */
@@ -75,14 +78,20 @@ export class CallMedia {
     })
   }
 
-  /** Takes the keys of the call's epochs. Rejects when the peer is not in the group. */
+  /**
+   * Takes the keys of the call's epochs, and sends at once: the other side is to know that somebody is here, however
+   * long the sound takes to open. Rejects when the peer is not in the group.
+   */
   async start(): Promise<void> {
     this.notes.start()
     if (!(await this.takeNewKeys())) throw new Error("the peer is no longer in the group")
+    if (!this.isOver) this.silence.start(performance.now())
+    if (this.capture !== undefined) this.silence.stop(performance.now())
   }
 
   stop(): void {
     this.isOver = true
+    this.silence.end()
     this.notes.stop()
     this.direct.stop()
     this.detach()
@@ -101,6 +110,7 @@ export class CallMedia {
       else if (data.kind === "notes") this.notes.played(data.waiting)
     }
     this.mute(muted)
+    this.silence.stop(performance.now())
     this.codeBy(this.profile.name)
   }
 
@@ -140,14 +150,17 @@ export class CallMedia {
 
   private send({ slot, packet: captured }: CapturedPacket): void {
     const packet = this.notes.captured(captured)
-    if (this.isOver || this.sender === undefined || this.sealing >= SEALING_MAX) return
     this.followWay()
     // The counter is the packet's place in time, so what the capture skipped is skipped here. A second page that takes
     // over the call counts from 0 again and goes on behind.
     if (this.firstSlot === undefined || slot - this.firstSlot < this.counterNext) this.firstSlot = slot - this.counterNext
-    const counter = slot - this.firstSlot
-    this.counterNext = counter + packetSlots(packet)
+    this.sendPacket(slot - this.firstSlot, packet)
+  }
+
+  private sendPacket(counter: number, packet: Uint8Array): void {
     const { sender } = this
+    if (this.isOver || sender === undefined || this.sealing >= SEALING_MAX) return
+    this.counterNext = counter + packetSlots(packet)
     // Copies of silence would only make playout wait for them, and hide how well the way does.
     const copies = this.notes.areOn ? "none" : more(this.profile.redundancy, this.peerReport.redundancy)
     const payload = this.packer.pack(counter, packet, copies, this.report)
