@@ -73,6 +73,8 @@ def feed(machine: CallMachine, words: list[str], now_ms: int) -> list[calls.Acti
             return machine.place(call_id(identity), ROOM, now_ms)
         case ["remote", *rest]:
             return machine.remote(remote_event(rest), now_ms)
+        case ["frame", "from", leaf, *own]:
+            return machine.frame_opened(LeafIndex(int(leaf)), now_ms, own=own == ["own"])
         case ["audio"]:
             return machine.audio_heard(now_ms)
         case [word] if word in PERSON:

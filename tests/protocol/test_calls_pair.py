@@ -1,8 +1,9 @@
-"""Two call machines and an ordered log between them that delivers as late as it likes: both always end, and agree."""
+"""Call machines and an ordered log between them that delivers as late as it likes, while frames overtake it: all
+always end, and agree."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -34,12 +35,18 @@ class Device:
 
 @dataclass
 class World:
-    """A log in one order; each device reads it at its own pace. Audio arrives while both talk in the same call."""
+    """A log in one order; each device reads it at its own pace. Audio arrives while both talk in the same call, and a
+    frame that was sent at some time arrives whenever it likes. The first device is an account, the others are one."""
 
     now_ms: int = 1_000_000
     log: list[CallEvent] = field(default_factory=list)
-    sent_at: list[int] = field(default_factory=list)
+    frames: list[tuple[CallId, LeafIndex]] = field(default_factory=list)
     devices: list[Device] = field(default_factory=lambda: [Device(CallMachine(LeafIndex(leaf))) for leaf in (0, 1)])
+
+    @classmethod
+    def of_two_answerers(cls) -> World:
+        """The account that is called has two devices."""
+        return cls(devices=[Device(CallMachine(LeafIndex(leaf))) for leaf in (0, 1, 2)])
 
     def act(self, index: int, actions: list[calls.Action]) -> None:
         device = self.devices[index]
@@ -50,9 +57,10 @@ class World:
                     said = reason or calls.HangupReason.HUNG_UP
                     leaf = device.machine.leaf
                     self.log.append(CallEvent(kind, call_id, conversation, leaf, False, self.now_ms, said, to_leaf))
-                case calls.StartAudio():
+                case calls.StartAudio(call_id):
                     assert not device.audio_on
                     device.audio_on, device.heard_ms = True, self.now_ms
+                    self.frames.append((call_id, device.machine.leaf))
                 case calls.StopAudio():
                     assert device.audio_on
                     device.audio_on = False
@@ -73,9 +81,26 @@ class World:
             event = self.log[device.read]
             device.read += 1
             if event.leaf != device.machine.leaf:
-                self.act(index, device.machine.remote(event, self.now_ms))
+                own = index > 0 and event.leaf > 0
+                self.act(index, device.machine.remote(replace(event, own=own), self.now_ms))
                 return True
         return False
+
+    def frame(self, number: int, index: int) -> None:
+        """A frame that was sent once arrives; a device has the keys of its own call, and of nobody's account but the
+        other one. While it talks it hears its peer alone."""
+        if not self.frames:
+            return
+        call_id, leaf = self.frames[number % len(self.frames)]
+        device = self.devices[index]
+        machine = device.machine
+        if call_id != machine.call_id or (leaf > 0) == (index > 0):
+            return
+        if not device.audio_on:
+            self.act(index, machine.frame_opened(leaf, self.now_ms))
+        elif leaf == machine.peer:
+            device.heard_ms = self.now_ms
+            self.act(index, machine.audio_heard(self.now_ms))
 
     def person(self, index: int, what: str, call_id: CallId) -> None:
         machine = self.devices[index].machine
@@ -86,9 +111,9 @@ class World:
             self.act(index, actions)
 
     def audio(self) -> None:
-        one, two = self.devices
+        one, two, *_ = self.devices
         if one.audio_on and two.audio_on and one.machine.call_id == two.machine.call_id:
-            for index, device in enumerate(self.devices):
+            for index, device in enumerate((one, two)):
                 device.heard_ms = self.now_ms
                 self.act(index, device.machine.audio_heard(self.now_ms))
 
@@ -114,6 +139,8 @@ STEP = st.one_of(
     st.tuples(st.just("deliver"), st.integers(0, 1), st.just("")),
     st.tuples(st.just("pass"), st.sampled_from([10, 900, 5_000, 19_000, 61_000]), st.just("")),
     st.tuples(st.just("audio"), st.just(0), st.just("")),
+    st.tuples(st.just("frame"), st.integers(0, 1), st.just("")),
+    st.tuples(st.just("frame"), st.integers(0, 1), st.just("")),
 )
 
 R = EndReason
@@ -145,6 +172,9 @@ def test_both_always_end_and_agree(steps: list[tuple[str, int, str]], lower_firs
                 world.pass_time(number)
             case "audio":
                 world.audio()
+            case "frame":
+                for sent in range(len(world.frames)):
+                    world.frame(sent, number)
     for _ in range(6):
         while any([world.deliver(0), world.deliver(1)]):
             pass
@@ -160,14 +190,16 @@ def test_both_always_end_and_agree(steps: list[tuple[str, int, str]], lower_firs
         assert callee.end_reason in AGREE[caller.end_reason], (caller.end_reason, callee.end_reason)
 
 
-@given(st.permutations(["0", "1"]), st.booleans())
-def test_a_glare_leads_both_into_the_lower_call(order: list[str], confirm: bool) -> None:
+@given(st.permutations(["0", "1"]), st.booleans(), st.booleans())
+def test_a_glare_leads_both_into_the_lower_call(order: list[str], confirm: bool, overtaken: bool) -> None:
     world = World()
     ids = [CallId(b"\x01" * 16), CallId(b"\x02" * 16)]
     for index in (0, 1):
         world.person(index, "place", ids[index])
     for index in map(int, order * 3):
         world.deliver(index)
+        if overtaken:
+            world.frame(0, 0)
         if confirm:
             world.audio()
     assert [device.machine.state for device in world.devices] == [State.IN_CALL] * 2
@@ -175,3 +207,32 @@ def test_a_glare_leads_both_into_the_lower_call(order: list[str], confirm: bool)
     assert [device.machine.peer for device in world.devices] == [1, 0]
     kinds = [(event.leaf, event.kind) for event in world.log]
     assert kinds == [(0, Kind.OFFER), (1, Kind.OFFER), (1, Kind.HANGUP), (1, Kind.ANSWER)]
+
+
+@given(
+    st.lists(st.sampled_from(["deliver 0", "deliver 1", "deliver 2", "frame 0", "frame 1"]), max_size=20),
+    st.integers(0, 5),
+)
+def test_of_two_devices_that_answer_at_once_one_has_the_call(steps: list[str], answered_after: int) -> None:
+    world = World.of_two_answerers()
+    world.person(0, "place", CallId(bytes(16)))
+    for index in (1, 2):
+        world.deliver(index)
+    for number, step in enumerate(["", *steps]):
+        if number == min(answered_after, len(steps)):
+            world.person(2, "answer", CallId(b""))
+        if number == 0:
+            world.person(1, "answer", CallId(b""))
+        match step.split():
+            case ["deliver", which]:
+                world.deliver(int(which))
+            case ["frame", which]:
+                world.frame(int(which), 0)
+    while any(world.deliver(index) for index in (0, 1, 2)):
+        pass
+    caller, *others = [device.machine for device in world.devices]
+    talking = [machine for machine in others if machine.state is State.IN_CALL]
+    assert caller.state is State.IN_CALL
+    assert caller.is_confirmed
+    assert [machine.leaf for machine in talking] == [caller.peer]
+    assert {machine.end_reason for machine in others if machine not in talking} == {EndReason.ANSWERED_ELSEWHERE}

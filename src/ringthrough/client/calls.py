@@ -21,6 +21,7 @@ from .callline import CallLine
 from .context import Context
 from .conversation import Conversation
 from .errors import CallFailed, ClientError
+from .first_frame import FirstFrame
 from .identity import Credential
 from .media import AudioSink, AudioSource, CallMedia, MediaStats
 from .store import MessageRow
@@ -160,7 +161,8 @@ class CallManager:
         self._call = call = Call(self, conversation, call_id, incoming=False)
         call.source, call.sink = source, sink
         self._machine = CallMachine(LeafIndex(conversation.group().own_leaf))
-        self._open_line(call)
+        first = FirstFrame(conversation, call_id)
+        self._open_line(call).lanes.on_body = lambda body: self._on_first(body, first, call)
         name = ConversationId(conversation.stream)
         self.input(lambda m, now_ms: m.place(call_id, name, now_ms))
         return call
@@ -246,9 +248,19 @@ class CallManager:
         self._media = asyncio.create_task(media.run(), name="call media")
         self._media.add_done_callback(self._media_done)
 
-    def _open_line(self, call: Call) -> None:
+    def _open_line(self, call: Call) -> CallLine:
         call.line = line = CallLine(call.conversation)
         line.task.add_done_callback(self._line_done)
+        return line
+
+    def _on_first(self, body: bytes, first: FirstFrame, call: Call) -> None:
+        """A frame came while we call."""
+        leaf = first.author(body)
+        if leaf is None or call is not self._call:
+            return
+        self.input(lambda m, now_ms: m.frame_opened(leaf, now_ms))
+        if call.media is not None and call.line is not None:
+            call.line.lanes.on_body(body)
 
     def _line_done(self, task: asyncio.Task[None]) -> None:
         self._closing.discard(task)

@@ -1,8 +1,8 @@
 """The call-signalling machine: who rings, who talks, and why a call ended. No I/O, no clock, no keys.
 
 One `CallMachine` is one call on one device. What the person does, what other devices sent and how late it is go in;
-`Action`s for the shell come out. The rules are the rows of `TRANSITIONS` and nothing else; docs/spec/media.md prints
-that table. The names of kinds and reasons are those of the call bodies in docs/spec/content.md.
+`Action`s for the shell come out (`call_events`). The rules are the rows of `TRANSITIONS` and nothing else;
+docs/spec/media.md prints that table.
 
 Times are milliseconds of the server's clock: the shell adds its measured offset to its own clock.
 """
@@ -10,16 +10,59 @@ Times are milliseconds of the server's clock: the shell adds its measured offset
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
-from enum import StrEnum
-from typing import Final, NamedTuple, NewType
+from typing import Final, NamedTuple
 
-CallId = NewType("CallId", bytes)
-"""16 random bytes, chosen by the caller."""
-ConversationId = NewType("ConversationId", bytes)
-"""Names the conversation to the shell; compared, never read."""
-LeafIndex = NewType("LeafIndex", int)
-"""A device's place in the conversation's group."""
+from .call_events import (
+    Action,
+    CallEvent,
+    CallId,
+    ConversationId,
+    Ended,
+    EndReason,
+    HangupReason,
+    Input,
+    Kind,
+    LeafIndex,
+    Refused,
+    Ring,
+    Send,
+    ShowRinging,
+    StartAudio,
+    State,
+    StopAudio,
+    StopRinging,
+)
+
+__all__ = [
+    "CALL_ID_BYTES",
+    "CLOCK_SKEW_MS",
+    "ENDED_IN_CALL",
+    "ENDED_WHILE_RINGING",
+    "GUARDS",
+    "NO_AUDIO_MS",
+    "OFFER_LIFETIME_MS",
+    "TRANSITIONS",
+    "Action",
+    "CallEvent",
+    "CallId",
+    "CallMachine",
+    "ConversationId",
+    "EndReason",
+    "Ended",
+    "HangupReason",
+    "Input",
+    "Kind",
+    "LeafIndex",
+    "Refused",
+    "Ring",
+    "Row",
+    "Send",
+    "ShowRinging",
+    "StartAudio",
+    "State",
+    "StopAudio",
+    "StopRinging",
+]
 
 CALL_ID_BYTES: Final = 16
 OFFER_LIFETIME_MS: Final = 60_000
@@ -29,149 +72,6 @@ CLOCK_SKEW_MS: Final = 10_000
 NO_AUDIO_MS: Final = 20_000
 """A call in which no authentic frame arrived for this long ends."""
 
-
-class State(StrEnum):
-    """Where a call stands on this device."""
-
-    IDLE = "idle"
-    CALLING = "calling"
-    RINGING = "ringing"
-    INCOMING = "incoming"
-    IN_CALL = "in_call"
-    ENDED = "ended"
-
-
-class Kind(StrEnum):
-    """Kinds of call events that devices send to one another."""
-
-    OFFER = "offer"
-    RINGING = "ringing"
-    ANSWER = "answer"
-    DECLINE = "decline"
-    BUSY = "busy"
-    HANGUP = "hangup"
-
-
-class HangupReason(StrEnum):
-    """Why a device says that a call is over."""
-
-    HUNG_UP = "hung_up"
-    UNANSWERED = "unanswered"
-    DECLINED = "declined"
-    BUSY = "busy"
-    ANSWERED_ELSEWHERE = "answered_elsewhere"
-    GLARE = "glare"
-    NO_AUDIO = "no_audio"
-    FAILED = "failed"
-
-
-class EndReason(StrEnum):
-    """Why the call ended, as the person on this device is told. Closed list."""
-
-    HUNG_UP = "hung_up"
-    REMOTE_HUNG_UP = "remote_hung_up"
-    DECLINED = "declined"
-    BUSY = "busy"
-    MISSED = "missed"
-    UNANSWERED = "unanswered"
-    ANSWERED_ELSEWHERE = "answered_elsewhere"
-    NO_AUDIO = "no_audio"
-    FAILED = "failed"
-    EXPIRED_OFFER = "expired_offer"
-
-
-class Input(StrEnum):
-    """Everything that may happen to a call."""
-
-    PLACE = "place"
-    ACCEPT = "accept"
-    REFUSE = "refuse"
-    HANG_UP = "hang_up"
-    FAIL = "fail"
-    OFFER = "remote offer"
-    RINGING = "remote ringing"
-    ANSWER = "remote answer"
-    DECLINE = "remote decline"
-    BUSY = "remote busy"
-    HANGUP = "remote hangup"
-    AUDIO = "audio heard"
-    TIMER = "timer"
-
-
-@dataclass(frozen=True, slots=True)
-class CallEvent:
-    """A call event from another device, already authenticated.
-
-    `leaf` is the device that sent it and `own` whether it belongs to this device's account. `sent_ms` is when an
-    offer was made. `reason` goes with a hangup; `to_leaf` limits a hangup to one device, None means all.
-    """
-
-    kind: Kind
-    call_id: CallId
-    conversation: ConversationId
-    leaf: LeafIndex
-    own: bool = False
-    sent_ms: int = 0
-    reason: HangupReason = HangupReason.HUNG_UP
-    to_leaf: LeafIndex | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class Send:
-    """Send a call event in `conversation`, as a stored, acknowledged message."""
-
-    kind: Kind
-    call_id: CallId
-    conversation: ConversationId
-    reason: HangupReason | None = None
-    to_leaf: LeafIndex | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class StartAudio:
-    """Derive the call's keys, open the microphone, send to and play from `peer`."""
-
-    call_id: CallId
-    peer: LeafIndex
-
-
-@dataclass(frozen=True, slots=True)
-class StopAudio:
-    """Close the microphone and forget the call's keys."""
-
-
-@dataclass(frozen=True, slots=True)
-class Ring:
-    """Ring on this device."""
-
-    call_id: CallId
-
-
-@dataclass(frozen=True, slots=True)
-class StopRinging:
-    """Be quiet."""
-
-
-@dataclass(frozen=True, slots=True)
-class ShowRinging:
-    """A device of the other side has confirmed that it rings; only now may the caller be told so."""
-
-
-@dataclass(frozen=True, slots=True)
-class Ended:
-    """The call is over on this device. Always the last action of a call."""
-
-    reason: EndReason
-
-
-@dataclass(frozen=True, slots=True)
-class Refused:
-    """The input has no place in this state and changed nothing: late, doubled, forged or impossible."""
-
-    what: Input
-
-
-Action = Send | StartAudio | StopAudio | Ring | StopRinging | ShowRinging | Ended | Refused
 
 ENDED_WHILE_RINGING: Final = {
     HangupReason.HUNG_UP: EndReason.MISSED,
@@ -240,6 +140,20 @@ def _not_peer(facts: _Facts) -> bool:
     return _this_call(facts) and facts.remote.leaf != facts.machine.peer
 
 
+def _confirmation(facts: _Facts) -> bool:
+    return facts.machine.is_caller and _other_side(facts) and _from_peer(facts) and not facts.machine.is_confirmed
+
+
+def _crossed_before(facts: _Facts) -> bool:
+    """A device's messages come in its order: an offer ahead of the answer was made before it, and lost a glare."""
+    machine = facts.machine
+    return machine.is_caller and not machine.is_confirmed and _from_peer(facts) and _glare_won(facts)
+
+
+def _from_peer(facts: _Facts) -> bool:
+    return facts.remote.leaf == facts.machine.peer
+
+
 def _second_answer(facts: _Facts) -> bool:
     return facts.machine.is_caller and _other_side(facts) and facts.remote.leaf != facts.machine.peer
 
@@ -284,6 +198,8 @@ GUARDS: Final[dict[str, Guard]] = {
     "this call, from the peer, to this device or all": _peer_to_me,
     "this call, not from the peer": _not_peer,
     "this call, from another account, not the peer, this device called": _second_answer,
+    "this call, from the peer, whose answer is to come": _confirmation,
+    "same conversation, higher call id, from the peer, whose answer is to come": _crossed_before,
     "from an own device": _from_own_device,
     "expired": _expired,
     "same conversation, lower call id": _glare_lost,
@@ -310,7 +226,21 @@ def _while_calling(state: State) -> tuple[Row, ...]:
     confirmed = () if state is State.RINGING else ("show ringing",)
     return (
         Row(state, Input.RINGING, "this call, from another account", State.RINGING, confirmed),
-        Row(state, Input.ANSWER, "this call, from another account", State.IN_CALL, ("take peer", "start audio")),
+        Row(
+            state,
+            Input.ANSWER,
+            "this call, from another account",
+            State.IN_CALL,
+            ("take peer", "note answer", "start audio"),
+        ),
+        # A device that answers has rung.
+        Row(
+            state,
+            Input.FRAME,
+            "this call, from another account",
+            State.IN_CALL,
+            (*confirmed, "take peer", "start audio"),
+        ),
         Row(
             state,
             Input.DECLINE,
@@ -383,9 +313,22 @@ TRANSITIONS: Final[tuple[Row, ...]] = (
     Row(
         State.IN_CALL,
         Input.ANSWER,
+        "this call, from the peer, whose answer is to come",
+        State.IN_CALL,
+        ("note answer",),
+    ),
+    Row(
+        State.IN_CALL,
+        Input.ANSWER,
         "this call, from another account, not the peer, this device called",
         State.IN_CALL,
         ("send hangup answered_elsewhere to it",),
+    ),
+    Row(
+        State.IN_CALL,
+        Input.OFFER,
+        "same conversation, higher call id, from the peer, whose answer is to come",
+        State.IN_CALL,
     ),
     Row(State.IN_CALL, Input.OFFER, "another call", State.IN_CALL, ("send busy",)),
     Row(State.IN_CALL, Input.AUDIO, "", State.IN_CALL, ("time audio",)),
@@ -423,6 +366,8 @@ class CallMachine:
         self.conversation = ConversationId(b"")
         self.peer: LeafIndex | None = None
         self.is_caller = False
+        self.is_confirmed = False
+        """Whether the peer's signed answer to our call has been read; a frame may have come before it."""
         self.end_reason: EndReason | None = None
         self.deadline_ms: int | None = None
 
@@ -459,6 +404,15 @@ class CallMachine:
         if len(event.call_id) != CALL_ID_BYTES or (event.leaf == self.leaf and event.own):
             return [Refused(_REMOTE[event.kind])]
         return self._step(_REMOTE[event.kind], event, now_ms)
+
+    def frame_opened(self, leaf: LeafIndex, now_ms: int, *, own: bool = False) -> list[Action]:
+        """While we call, an authentic frame of this call arrived, sealed as `leaf`: whoever sends sound has answered.
+
+        Hand in none of a device that the offer was not made to, and none where others than the two accounts hold the
+        keys: a frame is not signed (docs/spec/media.md section 11).
+        """
+        event = CallEvent(Kind.ANSWER, self.call_id, self.conversation, leaf, own)
+        return self._step(Input.FRAME, event, now_ms)
 
     def audio_heard(self, now_ms: int) -> list[Action]:
         """An authentic frame of the peer arrived. Calling it once a second is enough."""
@@ -508,6 +462,10 @@ def _take_peer(facts: _Facts) -> None:
     facts.machine.peer = facts.remote.leaf
 
 
+def _note_answer(facts: _Facts) -> None:
+    facts.machine.is_confirmed = True
+
+
 def _take_call(facts: _Facts) -> None:
     machine, offer = facts.machine, facts.remote
     machine.call_id, machine.conversation, machine.peer = offer.call_id, offer.conversation, offer.leaf
@@ -553,6 +511,7 @@ Step = Callable[[_Facts], Action | None]
 _STEPS: Final[dict[str, Step]] = {
     "take call": _take_call,
     "take peer": _take_peer,
+    "note answer": _note_answer,
     "time offer": _time_offer,
     "time ringing": _time_ringing,
     "time audio": _time_audio,

@@ -18,6 +18,7 @@ import type { Context } from "./context.js"
 import type { Arrival, Conversation } from "./conversation.js"
 import type { WhyOff } from "./direct.js"
 import { EngineError } from "./errors.js"
+import { FirstFrame } from "./first-frame.js"
 import { Lanes } from "./lanes.js"
 import { whyHideFrom } from "./people.js"
 import type { CallRow } from "./store/rows.js"
@@ -29,6 +30,8 @@ const FAIR_SHARE = 0.02
 const POOR_SHARE = 0.1
 /** Seconds that a call's trace goes back. */
 const TRACE_POINTS_MAX = 60
+/** Frames opened at once while nobody has answered; the next of an honest peer is never far. */
+const LOOKING_MAX = 4
 
 interface Current {
   readonly conversation: Conversation
@@ -138,6 +141,7 @@ export class Calls {
     const current = this.fresh(conversation, id, peer, false)
     current.whyNotDirect = whyNotDirect
     this.current = current
+    this.awaitSound(current, new FirstFrame(conversation, id))
     current.lanes.start()
     await this.context.store.transaction((tx) =>
       putCall(tx, {
@@ -212,7 +216,9 @@ export class Calls {
       this.current = this.fresh(conversation, callId, said.sender, true)
     } else if (event.kind === "offer" && !event.own && callId !== this.current.wire) {
       // A second caller is told "busy" by the machine, and we that they called.
-      const crosses = this.current.conversation === conversation && !this.current.answered
+      const { answered, machine: m } = this.current
+      const answerToCome = m.isCaller && !m.isConfirmed && leaf === m.peer
+      const crosses = this.current.conversation === conversation && (!answered || answerToCome)
       if (!crosses) this.finish(callId, "missed")
     }
     this.step((m, now) => m.remote(event, now))
@@ -305,6 +311,22 @@ export class Calls {
     }
   }
 
+  /** While we call, whoever sends sound has answered. */
+  private awaitSound(current: Current, first: FirstFrame): void {
+    let looking = 0
+    const look = async (body: Uint8Array): Promise<void> => {
+      const leaf = await first.author(body)
+      if (leaf === undefined || this.current !== current) return
+      if (current.media === undefined) this.step((m, now) => m.frameOpened(leaf as machine.LeafIndex, now))
+      if (current.media !== undefined) current.lanes.onBody(body)
+    }
+    current.lanes.onBody = (body) => {
+      if (looking >= LOOKING_MAX) return
+      looking++
+      look(body).catch(() => undefined).finally(() => looking--)
+    }
+  }
+
   private startAudio(current: Current, id: string, peerLeaf: number): void {
     if (id !== current.wire) this.crossed(current, id)
     current.answered = true
@@ -319,10 +341,12 @@ export class Calls {
       current.whyNotDirect, () => this.directChanged(current),
     )
     current.media = media
-    current.lanes.onBody = (body) => void media.arrived(body).catch(() => undefined)
+    const started = media.start()
+    started.catch(() => this.step((m, now) => m.fail(now)))
+    // A frame may be here before its key is.
+    current.lanes.onBody = (body) => void started.then(() => media.arrived(body)).catch(() => undefined)
     current.lanes.onWay = (way) => this.wayChanged(current, way)
     current.watch = new Watch(performance.now())
-    media.start().catch(() => this.step((m, now) => m.fail(now)))
     const watch = async (): Promise<void> => {
       while (this.current === current) {
         await current.conversation.progress.next(this.context.signal)

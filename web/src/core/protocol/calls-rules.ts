@@ -73,6 +73,8 @@ export interface Call {
   conversation: ConversationId
   peer: LeafIndex | null
   isCaller: boolean
+  /** Whether the peer's signed answer to our call has been read; a frame may have come before it. */
+  isConfirmed: boolean
   endReason: EndReason | null
   deadlineMs: number | null
 }
@@ -102,6 +104,7 @@ const fromPeer: Guard = (facts) => remote(facts).leaf === facts.call.peer
 const expired: Guard = (facts) => facts.nowMs >= remote(facts).sentMs + OFFER_LIFETIME_MS + CLOCK_SKEW_MS
 const another: Guard = (facts) => !sameCall(facts) && !remote(facts).own && !expired(facts)
 const crossing: Guard = (facts) => sameConversation(facts) && another(facts)
+const answerToCome: Guard = (facts) => facts.call.isCaller && !facts.call.isConfirmed && fromPeer(facts)
 const order = (facts: Facts): number => compareBytes(remote(facts).callId, facts.call.callId)
 
 /**
@@ -119,6 +122,10 @@ export const GUARDS: Readonly<Record<Row[2], Guard>> = {
   "this call, not from the peer": (facts) => thisCall(facts) && !fromPeer(facts),
   "this call, from another account, not the peer, this device called": (facts) =>
     facts.call.isCaller && otherSide(facts) && !fromPeer(facts),
+  "this call, from the peer, whose answer is to come": (facts) => otherSide(facts) && answerToCome(facts),
+  // A device's messages come in its order: an offer ahead of the answer was made before it, and lost a glare.
+  "same conversation, higher call id, from the peer, whose answer is to come": (facts) =>
+    crossing(facts) && order(facts) > 0 && answerToCome(facts),
   "from an own device": (facts) => remote(facts).own,
   expired,
   "same conversation, lower call id": (facts) => crossing(facts) && order(facts) < 0,
@@ -157,6 +164,10 @@ export const STEPS: Readonly<Record<Row[4][number], Step>> = {
   },
   "take peer": (facts) => {
     facts.call.peer = remote(facts).leaf
+    return null
+  },
+  "note answer": ({ call }) => {
+    call.isConfirmed = true
     return null
   },
   "time offer": time(({ nowMs }) => nowMs + OFFER_LIFETIME_MS),

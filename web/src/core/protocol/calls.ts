@@ -34,6 +34,7 @@ export class CallMachine {
     conversation: new Uint8Array(0) as ConversationId,
     peer: null,
     isCaller: false,
+    isConfirmed: false,
     endReason: null,
     deadlineMs: null,
   }
@@ -55,6 +56,9 @@ export class CallMachine {
   }
   get isCaller(): boolean {
     return this.call.isCaller
+  }
+  get isConfirmed(): boolean {
+    return this.call.isConfirmed
   }
   get endReason(): EndReason | null {
     return this.call.endReason
@@ -95,6 +99,18 @@ export class CallMachine {
     const what = REMOTE[event.kind]
     if (event.callId.length !== CALL_ID_BYTES || (event.leaf === this.leaf && event.own)) return [{ action: "refused", what }]
     return this.step(what, event, nowMs)
+  }
+
+  /**
+   * While we call, an authentic frame of this call arrived, sealed as `leaf`: whoever sends sound has answered.
+   *
+   * Hand in none of a device that the offer was not made to, and none where others than the two accounts hold the keys:
+   * a frame is not signed (docs/spec/media.md section 11).
+   */
+  frameOpened(leaf: LeafIndex, nowMs: number, own = false): readonly Action[] {
+    const { callId, conversation } = this.call
+    const event: CallEvent = { kind: "answer", callId, conversation, leaf, own, sentMs: 0, reason: "hung_up", toLeaf: null }
+    return this.step(Input.FRAME, event, nowMs)
   }
 
   /** An authentic frame of the peer arrived. Calling it once a second is enough. */

@@ -83,6 +83,8 @@ function feed(machine: CallMachine, [word, ...rest]: readonly string[], nowMs: n
       return machine.place(callId(rest[0]), ROOM, nowMs)
     case "remote":
       return machine.remote(remoteEvent(rest), nowMs)
+    case "frame":
+      return machine.frameOpened(leafIndex(rest[1]), nowMs, rest[2] === "own")
     case "audio":
       return machine.audioHeard(nowMs)
     case "answer":
@@ -177,6 +179,7 @@ test("whatever happens, a call keeps the rules that hold for all", () => {
 function randomInput(chance: Chance): string[] {
   const kind = chance.below(10)
   if (kind === 0) return ["place", String(chance.below(4))]
+  if (kind === 9) return ["frame", "from", String(1 + chance.below(3)), ...(chance.below(4) === 0 ? ["own"] : [])]
   if (kind < 3) return [chance.from(["answer", "decline", "hang_up", "fail", "tick", "audio"])]
   const words = ["remote", chance.from(Object.values(Kind)), String(chance.below(4)), "from", String(1 + chance.below(3))]
   if (chance.below(4) === 0) words.push("own")
