@@ -208,7 +208,9 @@ class CallManager:
         if self._machine is None or self._call is None:
             return
         call = self._call
-        for action in step(self._machine, self._server_now_ms(call.conversation)):
+        actions = step(self._machine, self._server_now_ms(call.conversation))
+        # A frame takes one trip; a message is signed and stored on its way, and waits until the frame has left.
+        for action in sorted(actions, key=lambda action: not isinstance(action, machine.StartAudio)):
             self._carry_out(action, call)
         self._set_timer()
 

@@ -207,6 +207,9 @@ class CallMedia:
         """Talk and listen until cancelled. Raises an ExceptionGroup when source, sink or membership fail."""
         self._take_new_keys()
         self._conversation.on_progress.append(self._take_new_keys)
+        # At once, so that the other side knows that somebody is here. What comes next is a packet's length behind it.
+        while self._slot == 0:
+            self._say(silence(SLOT_SAMPLES))
         try:
             async with asyncio.TaskGroup() as tasks:
                 tasks.create_task(self._talk(), name="talk")
@@ -234,9 +237,6 @@ class CallMedia:
             self.notes.second(self._playout.report(), self.peer_report if came else None)
 
     async def _talk(self) -> None:
-        # At once, so that the other side knows that somebody is here. What comes next is a packet's length behind it.
-        while self._slot == 0:
-            self._say(silence(SLOT_SAMPLES))
         pace: Pace | None = None
         sound = await self._first_sound()
         while True:

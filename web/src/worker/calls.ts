@@ -279,7 +279,9 @@ export class Calls {
     const { current } = this
     if (current === undefined) return
     const actions = input(current.machine, this.nowMs(current))
-    for (const action of actions) this.carryOut(action, current)
+    // A frame takes one trip; a message is signed and stored on its way, and waits until the frame has left.
+    const first = actions.filter(({ action }) => action === "start_audio")
+    for (const action of [...first, ...actions.filter((one) => !first.includes(one))]) this.carryOut(action, current)
     if (this.current !== current) return
     if (current.machine.state === "idle") this.current = undefined
     this.setTimer(current)
@@ -343,6 +345,7 @@ export class Calls {
     current.media = media
     const started = media.start()
     started.catch(() => this.step((m, now) => m.fail(now)))
+    this.outgoing = this.outgoing.then(() => started).catch(() => undefined)
     // A frame may be here before its key is.
     current.lanes.onBody = (body) => void started.then(() => media.arrived(body)).catch(() => undefined)
     current.lanes.onWay = (way) => this.wayChanged(current, way)
