@@ -85,11 +85,10 @@ export class Calls {
     if (call === null || call.phase !== "ringing_here" || this.starting !== null) return
     this.starting = call.conversation
     try {
-      // All at once: the time from the click to the first sound is what people feel.
-      const opening = this.#openSound()
+      // All at once, in the turn of the click: the time from it to the first sound is what people feel.
       const answered = this.#outside.engine.answerCall(call.id)
       answered.catch(() => undefined)
-      const sound = await opening
+      const sound = await this.#openSound()
       await Promise.all([answered, this.#attach(call.id, sound)])
       await sound.speaking
     } catch (error) {

@@ -12,21 +12,37 @@ const files = (): AudioFiles => ({
   captureWorklet: absolute(captureWorklet), playoutWorklet: absolute(playoutWorklet), codecWorker: absolute(codecWorker),
 })
 
+type CallAudioModule = typeof import("../../audio/call-audio.js")
+
+let loaded: CallAudioModule | null = null
+const load = async (): Promise<CallAudioModule> => (loaded ??= await import("../../audio/call-audio.js"))
+
+/** What was begun for the call that rings, and what it has become. */
 let preparing: Promise<PreparedCallAudio | null> | null = null
+let prepared: PreparedCallAudio | null = null
 
 export const prepareSound: PrepareSound = (wanted) => {
   if (wanted) {
-    preparing ??= import("../../audio/call-audio.js").then(({ prepareCallAudio }) => prepareCallAudio({ files: files() }), () => null)
+    preparing ??= prepare()
   } else {
-    void preparing?.then((prepared) => prepared?.release())
-    preparing = null
+    void preparing?.then((begun) => begun?.release())
+    preparing = prepared = null
   }
 }
 
+function prepare(): Promise<PreparedCallAudio | null> {
+  const begun = load().then(({ prepareCallAudio }) => prepareCallAudio({ files: files() }), () => null)
+  void begun.then((ready) => {
+    if (preparing === begun) prepared = ready
+  })
+  return begun
+}
+
+/** In the very turn of the click, where all is loaded: the page draws the call next, and the microphone waits for nobody. */
 export const openSound: OpenSound = async (devices, onNews) => {
-  const begun = preparing
-  preparing = null
-  const { startCallAudio } = await import("../../audio/call-audio.js")
+  const [begun, ready] = [preparing, prepared]
+  preparing = prepared = null
+  const { startCallAudio } = loaded ?? (await load())
   return startCallAudio(
     {
       inputDeviceId: devices.input,
@@ -52,6 +68,6 @@ export const openSound: OpenSound = async (devices, onNews) => {
           break
       }
     },
-    await begun,
+    ready ?? (await begun),
   )
 }
