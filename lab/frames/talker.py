@@ -18,7 +18,7 @@ import msgspec
 
 from ringthrough.client.connection import Connection, Subscription
 from ringthrough.client.http import ServerHttp
-from ringthrough.client.lanes import Lanes
+from ringthrough.client.lanes import REHEARSAL_KIND, Lanes
 from ringthrough.protocol.frames import BundleId, StreamId, StreamKind, Token, TokenHash
 from ringthrough.protocol.lane_control import Level
 from ringthrough.protocol.limits import BUNDLE_ID_BYTES, PADDED_SIZES_BYTES
@@ -73,6 +73,8 @@ async def talk(settings: Settings) -> Told:
     states: list[tuple[float, float, int]] = []
 
     def heard(body: bytes) -> None:
+        if body[:1] == REHEARSAL_KIND:
+            return
         number, at = _HEAD.unpack_from(body)
         arrived.append((number, at, time.monotonic()))
 
@@ -86,6 +88,8 @@ async def talk(settings: Settings) -> Told:
         lanes = Lanes(connection, stream, BundleId(secrets.token_bytes(BUNDLE_ID_BYTES)))
         lanes.on_body = heard
         running = asyncio.create_task(asyncio.Event().wait() if settings.plain else lanes.run())
+        if not settings.plain:
+            lanes.rehearse()
         await asyncio.sleep(RING_S)
         began = due = time.monotonic()
         number = 0

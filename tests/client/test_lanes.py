@@ -7,10 +7,11 @@ import asyncio
 import pytest
 
 from ringthrough.client.calls import Call
-from ringthrough.client.lanes import Lanes
+from ringthrough.client.lanes import REHEARSAL_KIND, Lanes
 from ringthrough.client.media import NullSink, SilentSource
 from ringthrough.protocol.calls import EndReason
 from ringthrough.protocol.lanes import LaneId
+from ringthrough.protocol.limits import PADDED_SIZES_BYTES
 
 from .conftest import World, soon
 from .test_calls import Tone, call_of, ended, pair, rings, talking
@@ -41,15 +42,26 @@ async def test_a_call_begins_on_the_message_connection_and_opens_a_spare(world: 
     assert his.stats.refused == 0, "copies are no replays"
 
 
-async def test_both_have_lanes_while_it_rings_and_send_nothing_on_them(world: World) -> None:
+async def test_while_it_rings_both_have_lanes_and_rehearse_on_them(world: World) -> None:
     alice, bob, conversation = await pair(world)
     ringing = rings(bob)
     call = alice.calls.place(conversation, Tone(), NullSink())
     his = await call_of(ringing)
-    for side in (call, his):
-        await has_lanes(lanes_of(side), 1)
+    heard: dict[Call, list[bytes]] = {call: [], his: []}
+    both = asyncio.Event()
+    for side, bodies in heard.items():
+
+        def note(body: bytes, bodies: list[bytes] = bodies) -> None:
+            bodies.append(body)
+            if all(heard.values()):
+                both.set()
+
+        lanes_of(side).on_body = note
     await soon(call.rings_there.wait())
-    assert [lanes_of(side).sender.copies_sent for side in (call, his)] == [0, 0]
+    await soon(both.wait())
+    for body in (*heard[call], *heard[his]):
+        assert body[:1] == REHEARSAL_KIND, "and no sound"
+        assert len(body) == PADDED_SIZES_BYTES[0]
     lanes = lanes_of(his)
     his.answer(SilentSource(), NullSink())
     assert his.media is not None

@@ -24,6 +24,7 @@ class CallLine:
         # Until the server has taken our JOIN, and from a peer without lanes, frames come as signals.
         self._subscription.on_signal = self._on_signal
         self.task = asyncio.create_task(self.lanes.run(), name="call line")
+        self.lanes.rehearse()
 
     def _on_signal(self, body: bytes) -> None:
         self.lanes.on_body(body)

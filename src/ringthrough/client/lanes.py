@@ -9,12 +9,15 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
+import secrets
 import socket
 from collections.abc import Callable, Coroutine
 from typing import Protocol
 
 import aiohttp
 
+from ringthrough.audio.pcm import SLOT_MS
+from ringthrough.audio.profiles import LEAN, ORDINARY
 from ringthrough.protocol import frames, limits, session
 from ringthrough.protocol.errors import ProtocolError
 from ringthrough.protocol.frames import BundleId, StreamId
@@ -29,6 +32,9 @@ log = logging.getLogger(__name__)
 UNSENT_BYTES_MAX = 2048
 DIAL_TIMEOUT_S = 10.0
 PLAN_S = 0.1
+REHEARSAL_KIND = b"\x04"
+REHEARSAL_AFTER_S = 1.5
+"""A handshake that takes longer is not waited for."""
 MESSAGE_OVERHEAD_BYTES = 26
 """WebSocket header and TLS record of a message."""
 
@@ -98,9 +104,24 @@ class Lanes:
     def send(self, body: bytes) -> bool:
         """Send a frame now or not at all; False when it was dropped."""
         self.plan.is_sounding = True
+        return self._send(body)
+
+    def _send(self, body: bytes) -> bool:
         transmissions = self.sender.send(body, self._now_ms())
         self._transmit(transmissions)
         return bool(transmissions)
+
+    def rehearse(self) -> None:
+        """Send what a call would, until it does: so loss and rate are known before the first word. It waits for the
+        spare, whose handshake would be taken for a full pipe."""
+        self._spawn(self._rehearse())
+
+    async def _rehearse(self) -> None:
+        began_s = self._loop.time()
+        while not self.plan.is_sounding:
+            if len(self.sender.lanes) > 1 or self._loop.time() - began_s >= REHEARSAL_AFTER_S:
+                self._send(REHEARSAL_KIND + secrets.token_bytes(limits.PADDED_SIZES_BYTES[0] - len(REHEARSAL_KIND)))
+            await asyncio.sleep((LEAN if self.is_narrow else ORDINARY).slots * SLOT_MS / 1000)
 
     # The message connection's part (see `connection.Connection.attach`)
 

@@ -143,6 +143,7 @@ export class Calls {
     this.current = current
     this.awaitSound(current, new FirstFrame(conversation, id))
     current.lanes.start()
+    current.lanes.rehearse()
     await this.context.store.transaction((tx) =>
       putCall(tx, {
         id, conversation: conversation.id, peer, device: "", outgoing: true, timeS: this.context.nowS(), offerExpiresMs: 0,
@@ -297,6 +298,7 @@ export class Calls {
       }
       case "ring":
         current.lanes.start()
+        current.lanes.rehearse()
         current.phase = "ringing_here"
         return this.show(current)
       case "show_ringing":

@@ -2,16 +2,24 @@
 //
 // All rules are in core/protocol: what goes on which lane (lanes), how much redundancy (lane-control), when to open and
 // leave connections (lane-plan). Here are only the sockets and timers.
+import { PROFILES, SLOT_MS } from "../core/audio/profiles.js"
+import { concat } from "../core/bytes.js"
 import { type Acked, type BundleId, type Carried, type ClientFrame, encode, type Joined, type StreamId } from "../core/protocol/frames.js"
 import { Controller, Level } from "../core/protocol/lane-control.js"
 import { LanePlan } from "../core/protocol/lane-plan.js"
 import { type LaneId, LaneReceiver, LaneSender, type Transmission } from "../core/protocol/lanes.js"
+import { PADDED_SIZES_BYTES } from "../core/protocol/limits.js"
+import { random } from "./buffers.js"
 import type { Connection, MessageLane } from "./connection.js"
 import { LaneSocket } from "./lane-socket.js"
 import type { Way } from "./way.js"
 
 const UNSENT_BYTES_MAX = 2_048
 const PLAN_MS = 100
+/** First byte of a frame that holds nothing (docs/spec/lanes.md section 6). */
+const REHEARSAL_KIND = 4
+/** A handshake that takes longer is not waited for. */
+const REHEARSAL_AFTER_MS = 1_500
 const TELL_MS = 1_000
 /** WebSocket header and TLS record of a message. */
 const MESSAGE_OVERHEAD_BYTES = 26
@@ -37,6 +45,7 @@ export class Lanes implements MessageLane {
   private nextLane = 0
   private instance: number | undefined
   private planning: ReturnType<typeof setInterval> | undefined
+  private rehearsing: ReturnType<typeof setTimeout> | undefined
   private ticking: ReturnType<typeof setTimeout> | undefined
   private tickMs = 0
   private isSilent = false
@@ -58,6 +67,7 @@ export class Lanes implements MessageLane {
   stop(): void {
     this.connection.detach(this)
     clearInterval(this.planning)
+    clearTimeout(this.rehearsing)
     const own = [...this.sockets].flatMap(([lane, socket]) => (lane === this.main ? [] : [socket]))
     this.sockets.clear()
     for (const socket of [...own, ...this.dialling]) socket.end()
@@ -75,6 +85,20 @@ export class Lanes implements MessageLane {
     const transmissions = this.sender.send(body, performance.now())
     this.transmit(transmissions)
     return transmissions.length > 0
+  }
+
+  /**
+   * Sends what a call would, until it does: so loss and rate are known before the first word. It waits for the spare,
+   * whose handshake would be taken for a full pipe.
+   */
+  rehearse(beganMs = performance.now()): void {
+    if (this.plan.isSounding) return
+    if (this.sender.lanes.length > 1 || performance.now() - beganMs >= REHEARSAL_AFTER_MS) {
+      const body = concat(Uint8Array.of(REHEARSAL_KIND), random(PADDED_SIZES_BYTES[0] - 1))
+      this.transmit(this.sender.send(body, performance.now()))
+    }
+    const { slots } = PROFILES[this.isNarrow ? "lean" : "ordinary"]
+    this.rehearsing = setTimeout(() => this.rehearse(beganMs), slots * SLOT_MS)
   }
 
   // -- the message connection's part -----------------------------------------------------------------------------

@@ -2,7 +2,7 @@
 import assert from "node:assert/strict"
 import { afterEach, beforeEach, mock, test } from "node:test"
 import { type BundleId, type ClientFrame, decodeClient, encode, type ServerFrame, type StreamId } from "../../src/core/protocol/frames.js"
-import { SPARE_MS } from "../../src/core/protocol/lane-plan-constants.js"
+import { FIRST_DIAL_MS, SPARE_MS } from "../../src/core/protocol/lane-plan-constants.js"
 import type { Connection, MessageLane } from "../../src/worker/connection.js"
 import type { DirectView } from "../../src/worker/api.js"
 import { Lanes } from "../../src/worker/lanes.js"
@@ -254,6 +254,29 @@ test("a message connection that is stalled for long is given up, a working one n
   }
   assert.equal(main.ends, 1)
   assert.equal(spare.readyState, 1)
+})
+
+test("while it rings, the call is rehearsed in its rhythm once the spare is open, until its first frame", () => {
+  const { main, lanes } = started()
+  lanes.rehearse()
+  after(FIRST_DIAL_MS + 200)
+  assert.deepEqual(carries(main.sent), [], "not beside the spare's handshake")
+  const spare = FakeSocket.all[0]!.join()
+  for (let count = 0; count < 10; count++) {
+    after(60)
+    const { seq, body: bytes } = [...main.sent, ...spare.sent].filter((frame) => frame.type === "Carry").at(-1) as { seq: number; body: Uint8Array }
+    assert.deepEqual([seq, bytes[0], bytes.length], [count, 4, 160])
+    for (const lane of [main.lane!, spare]) {
+      const ack = { type: "Acked", seq, delayMs: 0, level: 1, narrow: false, sparing: false } as const
+      if (lane instanceof FakeSocket) lane.hear(ack)
+      else lane.mainReceived(ack)
+    }
+  }
+  lanes.send(body(0))
+  const before = main.sent.length + spare.sent.length
+  after(200)
+  assert.deepEqual([...main.sent, ...spare.sent].slice(before).filter((frame) => frame.type === "Carry" && frame.seq > 10), [])
+  lanes.stop()
 })
 
 test("the end closes every connection but the message connection's, and nothing more is sent", () => {
