@@ -172,6 +172,24 @@ def test_frames_whose_answer_is_spared_say_nothing_when_they_were_the_last() -> 
     )
 
 
+def test_a_lane_that_was_left_unheard_gets_nothing_where_answers_are_spared() -> None:
+    hop = sender(A, B)
+    now_ms, seq = 0, 0
+    for seq in range(3):
+        hop.send(b"", now_ms)
+        hop.acked(A, Ack(seq, 25), now_ms + 50)
+        now_ms += 60
+    used = set()
+    for seq in range(3, 200):  # A falls silent; the end of it never comes
+        lanes = {one.lane for one in [*hop.send(b"", now_ms), *hop.tick(now_ms + 59)]}
+        if B in lanes:
+            hop.acked(B, Ack(seq, 25), now_ms + 59)
+        used |= lanes if now_ms > 8_000 else set()
+        now_ms += 60
+    assert hop.controller.is_sparing(now_ms)
+    assert used == {B}
+
+
 def test_of_copies_that_wait_for_one_loss_one_is_counted() -> None:
     hop = sender(A)
     for number in range(25):

@@ -200,8 +200,10 @@ class LaneSender:
 
     def stalled(self, now_ms: float) -> list[LaneId]:
         """Lanes on which nothing arrives any more."""
-        patience_ms = max(STALL_MS_MIN, STALL_ROUND_TRIPS * self.controller.round_trip_ms)
-        return [lane for lane, state in self._lanes.items() if state.waited_ms(now_ms) > patience_ms]
+        return [lane for lane, state in self._lanes.items() if self._is_stalled(state, now_ms)]
+
+    def _is_stalled(self, lane: _Lane, now_ms: float) -> bool:
+        return lane.waited_ms(now_ms) > max(STALL_MS_MIN, STALL_ROUND_TRIPS * self.controller.round_trip_ms)
 
     def heard_ms(self, lane: LaneId) -> float:
         """When the lane last answered, or was opened."""
@@ -263,18 +265,15 @@ class LaneSender:
     def _pick(self, frame: _Frame, now_ms: float) -> LaneId | None:
         """An idle lane, else one that is not late yet, else the one with the least under way."""
         limit_ms = self.controller.resend_after_ms
-        keeps_to_one = self.controller.is_sparing(now_ms)
+        keeps_to_one = self.controller.is_sparing(now_ms) and not frame.lanes
         best: tuple[int, int] | None = None
         chosen: LaneId | None = None
-        tried = 0
         for lane, state in self._lanes.items():
-            if not self._takes(lane, state, now_ms):
+            if lane in frame.lanes or not self._takes(lane, state, now_ms):
                 continue
-            tried += 1
-            if keeps_to_one and tried > 1 and not frame.lanes:
-                break
-            if lane in frame.lanes:
-                continue
+            # One whose end has not reached us takes a frame now and then, and nobody would miss it for long.
+            if keeps_to_one and not self._is_stalled(state, now_ms):
+                return lane
             rank = (0 if not state.copies else 1 if state.waited_ms(now_ms) <= limit_ms else 2, len(state.copies))
             if best is None or rank < best:
                 best, chosen = rank, lane

@@ -179,8 +179,11 @@ export class LaneSender {
 
   /** Lanes on which nothing arrives any more. */
   stalled(nowMs: number): LaneId[] {
-    const patienceMs = Math.max(STALL_MS_MIN, STALL_ROUND_TRIPS * this.controller.roundTripMs)
-    return [...this.lanesOpen].filter(([, state]) => state.waitedMs(nowMs) > patienceMs).map(([lane]) => lane)
+    return [...this.lanesOpen].filter(([, state]) => this.isStalled(state, nowMs)).map(([lane]) => lane)
+  }
+
+  private isStalled(lane: Lane, nowMs: number): boolean {
+    return lane.waitedMs(nowMs) > Math.max(STALL_MS_MIN, STALL_ROUND_TRIPS * this.controller.roundTripMs)
   }
 
   /**
@@ -242,15 +245,13 @@ export class LaneSender {
   /** An idle lane, else one that is not late yet, else the one with the least under way. */
   private pick(frame: Frame, nowMs: number): LaneId | undefined {
     const limitMs = this.controller.resendAfterMs
-    const keepsToOne = this.controller.isSparing(nowMs)
+    const keepsToOne = this.controller.isSparing(nowMs) && frame.lanes.length === 0
     let [bestKind, bestCount] = [Infinity, Infinity]
     let chosen: LaneId | undefined
-    let tried = 0
     for (const [lane, state] of this.lanesOpen) {
-      if (!this.takes(lane, state, nowMs)) continue
-      tried++
-      if (keepsToOne && tried > 1 && frame.lanes.length === 0) break
-      if (frame.lanes.includes(lane)) continue
+      if (frame.lanes.includes(lane) || !this.takes(lane, state, nowMs)) continue
+      // One whose end has not reached us takes a frame now and then, and nobody would miss it for long.
+      if (keepsToOne && !this.isStalled(state, nowMs)) return lane
       const count = state.copies.length
       const kind = count === 0 ? 0 : state.waitedMs(nowMs) <= limitMs ? 1 : 2
       if (kind > bestKind || (kind === bestKind && count >= bestCount)) continue
