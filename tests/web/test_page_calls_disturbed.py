@@ -222,17 +222,19 @@ async def test_two_pages_talk_through_a_kill_and_a_reload_ends_the_call_with_a_r
         await alice.call()
         await bob.answer()
         await asyncio.gather(alice.talks(), bob.talks())
+
+        async def plays_on(person: Person, slots: int) -> None:
+            async with asyncio.timeout(PATIENCE_S):
+                # The call goes on from the first frame; playout tells of itself a little later.
+                while (report := (await person.state())["report"]) is None or report["playedSlots"] < slots:
+                    await asyncio.sleep(0.1)
+
+        await asyncio.gather(plays_on(alice, 1), plays_on(bob, 1))
         server.kill()
         server.start_again()
         before = [await recorded_s(person) for person in (alice, bob)]
-        reports = [(await person.state())["report"]["playedSlots"] for person in (alice, bob)]
-
-        async def plays_on(person: Person, played: int) -> None:
-            async with asyncio.timeout(PATIENCE_S):
-                while (await person.state())["report"]["playedSlots"] < played + 2000 // SLOT_MS:
-                    await asyncio.sleep(0.1)
-
-        await asyncio.gather(*map(plays_on, (alice, bob), reports))
+        played = [(await person.state())["report"]["playedSlots"] for person in (alice, bob)]
+        await asyncio.gather(*map(plays_on, (alice, bob), [slots + 2000 // SLOT_MS for slots in played]))
         for person, since_s in zip((alice, bob), before, strict=True):
             heard = (await person.heard()).speech()[int(since_s * SAMPLE_RATE_HZ) :]
             assert np.abs(heard).max() > 2000, "the other side's beeps"
