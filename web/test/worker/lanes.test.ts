@@ -273,9 +273,8 @@ test("while it rings, the call is rehearsed in its rhythm once the spare is open
     }
   }
   lanes.send(body(0))
-  const before = main.sent.length + spare.sent.length
   after(200)
-  assert.deepEqual([...main.sent, ...spare.sent].slice(before).filter((frame) => frame.type === "Carry" && frame.seq > 10), [])
+  assert.equal(Math.max(...carries([...main.sent, ...spare.sent])), 10, "the call's own frame is the last")
   lanes.stop()
 })
 
