@@ -130,6 +130,16 @@ async def until(page: Page, expression: str) -> None:
 
 
 async def asked(page: Page) -> list[str]:
-    """What the page has asked of the scripted engine."""
+    """What has reached the scripted engine so far: across a message port, so perhaps not what was done just now."""
     found: list[str] = await page.evaluate("fake.asked")
     return found
+
+
+async def until_asked(page: Page, expected: list[str], about: str = "") -> None:
+    """Waits until the calls whose name begins with `about` are these, in this order."""
+    for _ in range(200):
+        calls = [call for call in await asked(page) if call.startswith(about)]
+        if calls == expected:
+            return
+        await asyncio.sleep(0.05)
+    assert calls == expected
