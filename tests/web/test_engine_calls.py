@@ -108,6 +108,10 @@ async def test_the_sdk_calls_the_browser_through_a_reload(profile: Profile, sdk:
     outcomes = [entry["outcome"] for entry in await alice.call("callHistory")]
     assert sorted(outcomes) == ["answered", "declined", "missed"]
     assert conversation == (await alice.call("callHistory"))[0]["conversation"]
+    said_last = {"outgoing": False, "outcome": "declined", "seconds": 0}
+    assert (await alice.conversation("@bob"))["lastCall"] == said_last
+    await alice.reload()
+    assert (await alice.conversation("@bob"))["lastCall"] == said_last
 
 
 async def joined(client: Client) -> Any:

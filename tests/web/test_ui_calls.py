@@ -163,6 +163,35 @@ async def test_a_voice_note_is_played_and_stopped() -> None:
         await until_asked(page, ["fetchNote()"], "fetchNote")
 
 
+@pytest.mark.parametrize("query", ["", "dir=rtl"], ids=["ltr", "rtl"])
+async def test_the_list_of_chats_says_what_became_of_a_call(query: str) -> None:
+    """In the words of the line in the conversation, for eyes and for screen readers."""
+    ends = {
+        "outgoing: true, outcome: 'answered', seconds: 65": "Outgoing call, 1:05",
+        "outgoing: false, outcome: 'answered', seconds: 3725": "Incoming call, 1:02:05",
+        "outgoing: true, outcome: 'declined', seconds: 0": "Declined",
+        "outgoing: false, outcome: 'missed', seconds: 0": "Missed call",
+    }
+    async with opened(query=query) as page:
+        await open_chat(page, "@ana")
+        for call, words in ends.items():
+            await page.evaluate(
+                f"fake.say(fake.idOf('@ana'), fake.members('@ana')[1], {{ kind: 'call', {call} }})",
+            )
+            row = page.get_by_role("link", name=re.compile(f"^@ana .*{words}"))
+            await expect(row.get_by_text(words, exact=True)).to_be_in_viewport(ratio=1)
+            await expect(page.locator("[data-message]").last.get_by_text(words, exact=True)).to_be_visible()
+        line = row.locator(".bottom")
+        sign, said = line.locator("svg"), line.get_by_text("Missed call")
+        at, after = await sign.bounding_box(), await said.bounding_box()
+        assert at is not None
+        assert after is not None
+        assert (at["x"] < after["x"]) is (query == "")
+        await page.evaluate("fake.arrive('@ana', 'Sorry, I was out')")
+        await expect(page.get_by_role("link", name=re.compile("^@ana .*Sorry"))).to_be_visible()
+        await expect(sign).to_have_count(0)
+
+
 async def test_a_declined_call_never_opens_the_microphone() -> None:
     async with opened() as page:
         await page.evaluate("fake.call('@tomas', {})")

@@ -1,7 +1,7 @@
 /** Everything the page knows: who one is, the conversations, the connection, the screen. The root view model. */
 
 import type {
-  ConnectionState, ConversationId, ConversationView, EngineEvent, Fault, NetworkCheckView, OwnAccount,
+  CallLine, ConnectionState, ConversationId, ConversationView, EngineEvent, Fault, NetworkCheckView, OwnAccount,
 } from "../worker/api.js"
 import type { OpenSound, PrepareSound } from "./call-sound.js"
 import { Calls } from "./calls.svelte.js"
@@ -32,6 +32,8 @@ export interface Notice {
   readonly conversation: ConversationId
   readonly title: string
   readonly text: string
+  /** It is about this call, and `text` is empty. */
+  readonly call: CallLine | null
 }
 
 export interface Toast {
@@ -232,7 +234,7 @@ export class Session {
     this.conversations = conversations
     for (const view of conversations) {
       if (view.unread <= (before.get(view.id)?.unread ?? 0)) continue
-      this.#outside.onNotice({ conversation: view.id, title: view.title, text: view.lastText })
+      this.#outside.onNotice({ conversation: view.id, title: view.title, text: view.lastText, call: view.lastCall })
     }
   }
 

@@ -8,6 +8,7 @@ import { Session } from "../state/session.svelte.js"
 import App from "./App.svelte"
 import { openDirectPeer } from "./call/direct-peer.js"
 import { openSound, prepareSound } from "./call/sound.js"
+import { callWords } from "./call/words.js"
 import { notify } from "./platform/notices.js"
 import { browserPlace } from "./platform/place.js"
 import { browserStorage } from "./platform/storage.js"
@@ -25,9 +26,10 @@ const session = new Session({
   openSound,
   prepareSound,
   ...("RTCPeerConnection" in globalThis ? { openDirect: openDirectPeer } : {}),
-  onNotice({ conversation, title, text: words }) {
+  onNotice({ conversation, title, text: said, call }) {
     if (!preferences.values.notify) return
     const shown = preferences.values.notifyText
+    const words = call === null ? said : callWords(call)
     notify({ title: shown ? title : text.name, body: shown ? words : "", tag: conversation },
       () => session.go({ screen: "chat", id: conversation, info: false }))
   },

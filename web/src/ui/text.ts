@@ -298,6 +298,7 @@ export const text = {
         case "no_audio": return "Ended: no sound came through"
       }
     },
+    lasting: (line: string, duration: string) => `${line}, ${duration}`,
   },
 
   settings: {

@@ -51,7 +51,9 @@ export interface ConversationView {
   readonly status: ConversationStatus
   readonly members: readonly Person[]
   readonly unread: number
+  /** What was said last; empty after a call, which `lastCall` tells of. */
   readonly lastText: string
+  readonly lastCall: CallLine | null
   readonly lastTimeS: number
   /** Addresses of those who type now. */
   readonly typing: readonly string[]
@@ -75,6 +77,13 @@ export interface FileView {
 export type CallOutcome =
   | "answered" | "missed" | "declined" | "busy" | "unanswered" | "answered_elsewhere" | "failed" | "no_audio"
 
+/** A call that is over, as its line in the conversation tells it. `seconds`: how long it lasted, 0 when nobody answered. */
+export interface CallLine {
+  readonly outgoing: boolean
+  readonly outcome: CallOutcome
+  readonly seconds: number
+}
+
 /** One line of a conversation. `body.kind` decides how it is shown. */
 export interface MessageView {
   readonly id: MessageId
@@ -92,7 +101,7 @@ export interface MessageView {
     | { readonly kind: "file"; readonly file: FileView; readonly caption: string }
     /** Said in a call that could not carry it as speech; `fetchNote` has the sound. */
     | { readonly kind: "note"; readonly seconds: number }
-    | { readonly kind: "call"; readonly outgoing: boolean; readonly outcome: CallOutcome; readonly seconds: number }
+    | ({ readonly kind: "call" } & CallLine)
     | { readonly kind: "members"; readonly text: string }
     | { readonly kind: "deleted" }
     | { readonly kind: "unknown" }
@@ -197,13 +206,10 @@ export interface ServerKnowledge {
   readonly value: string
 }
 
-export interface CallHistoryEntry {
+export interface CallHistoryEntry extends CallLine {
   readonly conversation: ConversationId
   readonly peer: string
   readonly timeS: number
-  readonly outgoing: boolean
-  readonly outcome: CallOutcome
-  readonly seconds: number
 }
 
 /** One part of a network check. `values` are counts, bytes and milliseconds, by name. */

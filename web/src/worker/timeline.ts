@@ -106,12 +106,15 @@ export function addLine(tx: Transaction, line: Omit<MessageRow, "order"> & { rea
   tx.patch("conversation", line.conversation, {
     nextOrder: conversation.nextOrder + (line.order === null ? 1 : 0),
     unread: conversation.unread + (counts || (row.call?.outcome === "missed" && !row.call.outgoing) ? 1 : 0),
-    lastText: previewOf(row),
+    ...saidLast(row),
     lastTimeS: row.timeS,
     toConfirm,
   })
   return row
 }
+
+/** What the list of conversations says of a line. A call's words are the page's to choose. */
+const saidLast = (row: MessageRow): Pick<ConversationRow, "lastText" | "lastCall"> => ({ lastText: previewOf(row), lastCall: row.call })
 
 function previewOf(row: MessageRow): string {
   if (row.kind === "note" && row.note !== undefined) return noteWords(row.note)
@@ -126,7 +129,9 @@ export async function place(tx: Transaction, id: string, order: number, timeS: n
   const conversation = tx.get("conversation", row.conversation) as ConversationRow
   tx.drop("message", [row.conversation, row.order])
   tx.putMessage({ ...row, order: conversation.nextOrder, timeS, status: "sent" })
-  tx.patch("conversation", row.conversation, { nextOrder: conversation.nextOrder + 1, lastTimeS: timeS })
+  // A call that ended while this waited is not the last line any more.
+  const last = conversation.lastCall ? saidLast(row) : {}
+  tx.patch("conversation", row.conversation, { nextOrder: conversation.nextOrder + 1, lastTimeS: timeS, ...last })
 }
 
 /** The message that is meant, if it is one of this conversation. */

@@ -67,6 +67,7 @@ export class Views {
       members: ids.map((id) => this.person(id)),
       unread: row.unread,
       lastText: row.lastText,
+      lastCall: row.lastCall ?? null,
       lastTimeS: row.lastTimeS,
       typing,
     }

@@ -84,7 +84,7 @@ export class FakeEngine implements Engine {
       })
     }
     const view: ConversationView = {
-      id, isDirect: true, title, status: "active", members, unread: 0, lastText: "", lastTimeS: 0, typing: [], ...some,
+      id, isDirect: true, title, status: "active", members, unread: 0, lastText: "", lastCall: null, lastTimeS: 0, typing: [], ...some,
     }
     const talk = { view, messages }
     this.#talks.set(id, talk)
@@ -97,7 +97,7 @@ export class FakeEngine implements Engine {
       case "text": return body.text
       case "file": return body.caption || body.file.name
       case "note": return `Voice note, ${body.seconds} s`
-      case "call": return body.outcome === "answered" ? "Call" : "Missed call"
+      case "call": return ""
       case "members": return body.text
       case "deleted": return `${sender.address} deleted a message`
       case "unknown": return ""
@@ -107,7 +107,8 @@ export class FakeEngine implements Engine {
   #touch(talk: Talk): void {
     const last = talk.messages.at(-1)
     if (last === undefined) return
-    talk.view = { ...talk.view, lastText: this.#words(last), lastTimeS: last.timeS }
+    const lastCall = last.body.kind === "call" ? last.body : null
+    talk.view = { ...talk.view, lastText: this.#words(last), lastCall, lastTimeS: last.timeS }
   }
 
   #list(): readonly ConversationView[] {

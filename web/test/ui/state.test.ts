@@ -60,7 +60,7 @@ class Stage {
         return this.#open()
       },
       prepareSound: (wanted) => { this.soundPrepared = wanted },
-      onNotice: (notice) => this.notices.push(`${notice.title}: ${notice.text}`),
+      onNotice: ({ title, text, call }) => this.notices.push(`${title}: ${call?.outcome ?? text}`),
     })
   }
 
@@ -234,6 +234,9 @@ staged("notices come when unread grows, and for nothing else", async ({ fake, no
   await fake.markRead(fake.idOf("@ana"))
   await settled()
   assert.deepEqual(notices, ["@ana: hello"])
+  fake.say(fake.idOf("@ana"), ANA, { kind: "call", outgoing: false, outcome: "missed", seconds: 0 })
+  await settled()
+  assert.deepEqual(notices, ["@ana: hello", "@ana: missed"])
 })
 
 staged("nobody rings while the microphone is refused", async (stage) => {

@@ -2,7 +2,8 @@ import assert from "node:assert/strict"
 import { test } from "node:test"
 import { fromHex } from "../../src/core/bytes.js"
 import * as mimi from "../../src/core/e2ee/content/index.js"
-import type { MessageRow } from "../../src/worker/store/rows.js"
+import { finishCall } from "../../src/worker/call-log.js"
+import type { CallRow, MessageRow } from "../../src/worker/store/rows.js"
 import type { Store } from "../../src/worker/store/store.js"
 import { apply, place, type Said } from "../../src/worker/timeline.js"
 import { conversationRow, newStore } from "./rows.js"
@@ -35,6 +36,10 @@ const row = async (store: Store, number: number): Promise<MessageRow> => {
   assert.ok(found)
   return found
 }
+const callRow = (id: string, fields: Partial<CallRow> = {}): CallRow => ({
+  id, conversation: 1, peer: "alice", device: "a1", outgoing: false, timeS: 1, offerExpiresMs: 0, answeredS: 0, outcome: null, seconds: 0,
+  ...fields,
+})
 const text = (number: number, words: string, fields: Partial<Said> = {}): Said => said(number, mimi.textMessage(salt(), words), fields)
 
 test("messages get the next places, are counted, and wait to be confirmed", async () => {
@@ -124,13 +129,32 @@ test("a voice note is a line, counted unless its call goes on and it is heard th
   assert.equal(store.get("conversation", 1)?.unread, 1)
   assert.equal(store.get("conversation", 1)?.lastText, "Voice note, 1 s")
   await store.transaction((tx) =>
-    tx.put("call", "08".repeat(16), {
-      id: "08".repeat(16), conversation: 1, peer: "alice", device: "a1", outgoing: false, timeS: 1, offerExpiresMs: 0, answeredS: 2, outcome: null, seconds: 0,
-    }))
+    tx.put("call", "08".repeat(16), callRow("08".repeat(16), { answeredS: 2 })))
   await store.transaction((tx) => apply(tx, note(3, 8)))
   assert.equal(store.get("conversation", 1)?.unread, 1)
   assert.deepEqual(store.get("conversation", 1)?.toConfirm, [idOf(1), idOf(3)])
   assert.deepEqual((await store.page(1, 0, 100, 10)).map(({ kind, note: heard }) => [kind, heard?.seconds]), [["note", 1], ["note", 1]])
   await store.transaction((tx) => apply(tx, said(9, mimi.deleteMessage(salt(), messageId(1)))))
   assert.deepEqual([(await row(store, 1)).kind, (await row(store, 1)).content], ["deleted", null])
+})
+
+test("a call is what the conversation says last, until something is said after it", async () => {
+  const waiting = 2 ** 40 + 5
+  const store = await storeWith(text(1, "one"), text(2, "mine", { sender: "me", status: "waiting", waiting }))
+  const last = (): unknown[] => [store.get("conversation", 1)?.lastText, store.get("conversation", 1)?.lastCall]
+  assert.deepEqual(last(), ["mine", null])
+  await store.transaction((tx) => {
+    tx.put("call", "08", callRow("08", { outgoing: true, answeredS: 40 }))
+    finishCall(tx, "08", "answered", 105, "me")
+  })
+  assert.deepEqual(last(), ["", { outgoing: true, outcome: "answered", seconds: 65 }])
+  await store.transaction((tx) => place(tx, idOf(2), waiting, 200))
+  assert.deepEqual(last(), ["mine", null])
+  await store.transaction((tx) => {
+    tx.put("call", "09", callRow("09"))
+    finishCall(tx, "09", "missed", 300, "me")
+  })
+  assert.deepEqual(last(), ["", { outgoing: false, outcome: "missed", seconds: 0 }])
+  await store.transaction((tx) => apply(tx, text(3, "sorry")))
+  assert.deepEqual(last(), ["sorry", null])
 })

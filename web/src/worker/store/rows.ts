@@ -1,7 +1,7 @@
 // What this device remembers, table by table; the same facts as in client/schema.sql.
 //
 // A row is a plain object of numbers, strings, booleans, null, bytes, and arrays or objects of these.
-import type { CallOutcome, Trust } from "../api.js"
+import type { CallLine, CallOutcome, Trust } from "../api.js"
 
 /** Values of which there is one: who we are, how far the inbox is read. */
 export interface ProfileRow {
@@ -54,6 +54,8 @@ export interface ConversationRow {
   readonly nextOrder: number
   readonly unread: number
   readonly lastText: string
+  /** Set when the newest line is about a call. Not in rows that older versions wrote. */
+  readonly lastCall?: CallLine | null
   readonly lastTimeS: number
   /** Ids of received messages whose delivery we have not confirmed yet. */
   readonly toConfirm: readonly string[]
@@ -85,7 +87,7 @@ export interface MessageRow {
   readonly note?: { readonly callId: string; readonly seconds: number }
   /** The encoded message, as long as a file may be fetched by it, or a note heard. */
   readonly content: Uint8Array | null
-  readonly call: { readonly outgoing: boolean; readonly outcome: CallOutcome; readonly seconds: number } | null
+  readonly call: CallLine | null
   /** Devices (account and device in hexadecimal) that reported the delivery. */
   readonly deliveredTo: readonly string[]
 }
