@@ -134,7 +134,9 @@ async def test_after_the_call_nothing_runs_and_no_key_is_left(world: World) -> N
     assert bob.calls._media is not None
     await soon(asyncio.gather(alice.calls._media, bob.calls._media, return_exceptions=True))
     assert not [
-        t for t in asyncio.all_tasks() if t.get_name() in ("call media", "call line", "talk", "listen", "watch")
+        t
+        for t in asyncio.all_tasks()
+        if t.get_name() in ("call media", "call line", "talk", "listen", "watch", "way")
     ]
     for client in (alice, bob):
         store = client.context.store

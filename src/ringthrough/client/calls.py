@@ -16,6 +16,7 @@ from ringthrough.protocol import calls as machine
 from ringthrough.protocol.calls import CallEvent, CallId, CallMachine, ConversationId, EndReason, LeafIndex
 from ringthrough.protocol.limits import PADDED_SIZES_BYTES
 from ringthrough.protocol.notes import Mode
+from ringthrough.protocol.verdicts import Verdict
 
 from .callline import CallLine
 from .context import Context
@@ -57,6 +58,8 @@ class Call:
         """The sound of the call, once it is answered."""
         self.on_mode: Callable[[Mode], None] = lambda mode: None
         """Called when the call becomes voice notes, since nothing interactive passes, and when it turns back."""
+        self.on_verdicts: Callable[[tuple[Verdict, ...]], None] = lambda verdicts: None
+        """Called when others hold than before, the one that matters most first (docs/spec/verdicts.md)."""
         self.answered_at_s: float | None = None
         self.source: AudioSource | None = None
         self.sink: AudioSink | None = None
@@ -245,6 +248,7 @@ class CallManager:
         assert call.line is not None, "its line is open since it began to ring"
         media = CallMedia(call.conversation, call.call_id, peer, call.source, call.sink, call.line.lanes, self._heard)
         media.notes.on_change = lambda mode: call.on_mode(mode)
+        media.way.on_change = lambda verdicts: call.on_verdicts(verdicts)
         call.media, call.stats = media, media.stats
         call.answered.set()
         self._media = asyncio.create_task(media.run(), name="call media")

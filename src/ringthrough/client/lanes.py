@@ -69,6 +69,10 @@ class Lanes:
         self._receiver = LaneReceiver()
         self.sender = LaneSender(Controller(), self._is_writable)
         self.plan = LanePlan(self._now_ms())
+        self.is_silent = False
+        """Nothing passes on any lane."""
+        self.lanes_died = 0
+        """Cut, or left because they answered nothing."""
         self.changed = asyncio.Event()
         """Set whenever a lane is opened or ends."""
         self._timer: asyncio.TimerHandle | None = None
@@ -78,6 +82,11 @@ class Lanes:
     def level(self) -> Level:
         """How much redundancy the way to the server gets."""
         return self.sender.controller.level
+
+    @property
+    def lanes_opened(self) -> int:
+        """In all, so far."""
+        return self._next_lane
 
     @property
     def is_narrow(self) -> bool:
@@ -134,7 +143,7 @@ class Lanes:
     def main_lost(self) -> None:
         """The message connection ended."""
         if self._main is not None:
-            self._closed(self._main)
+            self._died(self._main)
 
     def main_received(self, frame: frames.Joined | frames.Carried | frames.Acked) -> None:
         """A lane's frame on the message connection."""
@@ -149,13 +158,16 @@ class Lanes:
     def _step(self, http: aiohttp.ClientSession) -> None:
         now_ms = self._now_ms()
         stalled = self.sender.stalled(now_ms)
-        silent = not self._sockets or self.sender.is_silent(now_ms)
+        self.is_silent = not self._sockets or self.sender.is_silent(now_ms)
         stuck = self.sender.is_stuck(now_ms)
         wanted = self.sender.controller.lanes_wanted
-        steps = self.plan.step(wanted, stalled, now_ms, silent=silent, stuck=stuck)
+        steps = self.plan.step(wanted, stalled, now_ms, silent=self.is_silent, stuck=stuck)
         for lane in steps.leave:
             # The message connection is left only when nothing comes through it: messages may be under way on it.
-            if lane != self._main or lane in stalled:
+            if lane in stalled:
+                self.lanes_died += 1
+                self.end(lane)
+            elif lane != self._main:
                 self.end(lane)
         if steps.dial and self._instance is not None:
             self.plan.dialled(now_ms)
@@ -206,7 +218,7 @@ class Lanes:
             if not dialled:
                 self.plan.dial_ended()
             if lane is not None:
-                self._closed(lane, reset=was_reset)
+                self._died(lane, reset=was_reset)
 
     def end(self, lane: LaneId) -> None:
         """Leave a lane; what is under way on it alone goes out again."""
@@ -227,6 +239,11 @@ class Lanes:
         self.plan.opened(lane, self._now_ms())
         self.changed.set()
         return lane
+
+    def _died(self, lane: LaneId, *, reset: bool = False) -> None:
+        """It was not we who wanted a lane less."""
+        self.lanes_died += lane in self._sockets
+        self._closed(lane, reset=reset)
 
     def _closed(self, lane: LaneId, *, reset: bool = False) -> None:
         if self._sockets.pop(lane, None) is None:

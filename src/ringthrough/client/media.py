@@ -36,6 +36,7 @@ from .errors import NotAMember
 from .identity import Credential
 from .lanes import Lanes
 from .notes import SECOND_S, CallNotes
+from .way import CallWay
 
 log = logging.getLogger(__name__)
 
@@ -195,6 +196,8 @@ class CallMedia:
         lanes.on_body = self._on_signal
         self._noted_ms = float("-inf")
         self._started_ms = self._now_ms()
+        self.way = CallWay(lanes, self._started_ms)
+        """What is in the way of the call."""
         self.stats = MediaStats()
         self.peer_report = Report()
         """What the peer last told about the frames that we send."""
@@ -217,6 +220,7 @@ class CallMedia:
                 tasks.create_task(self._watch(), name="watch")
                 tasks.create_task(self._judge(), name="judge")
                 tasks.create_task(self.notes.run(), name="notes")
+                tasks.create_task(self.way.run(), name="way")
         finally:
             for timer in self._timers:
                 timer.cancel()

@@ -142,7 +142,8 @@ class Controller:
         """Until when each level is not to be entered, and for how long that was."""
         self._settling: tuple[float, float] | None = None
         self._narrow_heard_ms = float("-inf")
-        self._level_back = Level.NORMAL
+        self.level_back = Level.NORMAL
+        """Of the other direction, as its answers say."""
         self._stirred_ms = float("inf")
         """When something last was missed, queued or changed; the first answer is the first of it."""
         self._spared_ms = float("-inf")
@@ -162,9 +163,9 @@ class Controller:
     @property
     def lanes_wanted(self) -> int:
         """What the needier of the two directions can use; a narrow pipe has no room for the opening of one more."""
-        if Level.LEAN in (self.level, self._level_back):
+        if Level.LEAN in (self.level, self.level_back):
             return PLANS[Level.LEAN].lanes
-        return PLANS[max(self.level, self._level_back)].lanes
+        return PLANS[max(self.level, self.level_back)].lanes
 
     @property
     def plan(self) -> Plan:
@@ -241,7 +242,7 @@ class Controller:
 
     def heard(self, level: Level, is_narrow: bool, is_sparing: bool, now_ms: float) -> None:
         """What an answer said of the other direction, and of the hops behind."""
-        self._level_back = level
+        self.level_back = level
         self.spares_answers = is_sparing
         if is_narrow:
             self._narrow_heard_ms = now_ms

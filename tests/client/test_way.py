@@ -1,0 +1,69 @@
+"""What a real call of the SDK says of its way."""
+
+from __future__ import annotations
+
+from ringthrough.client.calls import Call
+from ringthrough.client.way import CallWay, sample_of
+from ringthrough.protocol.lane_control import Level
+from ringthrough.protocol.verdicts import WARM_UP_MS, Verdict
+
+from .conftest import World
+from .test_calls import talking
+from .test_lanes import has_lanes, lanes_of
+
+
+def way_of(call: Call) -> tuple[CallWay, float]:
+    """The way, and now in ms."""
+    assert call.media is not None
+    return call.media.way, call.media._now_ms()
+
+
+async def test_an_undisturbed_call_is_clear_once_it_was_measured(world: World) -> None:
+    _, _, call, _, _, _ = await talking(world)
+    way, now_ms = way_of(call)
+    told: list[tuple[Verdict, ...]] = []
+    call.on_verdicts = told.append
+    way.look(now_ms)
+    assert not told, "too little was measured"
+    way.look(now_ms + WARM_UP_MS)
+    way.look(now_ms + WARM_UP_MS + 1)
+    assert way.verdicts == (Verdict.CLEAR,)
+    assert told == [(Verdict.CLEAR,)], "told once"
+
+
+async def test_what_the_lanes_learnt_is_told(world: World) -> None:
+    _, _, call, _, _, _ = await talking(world)
+    way, now_ms = way_of(call)
+    lanes = lanes_of(call)
+    lanes.plan.freeze_bytes = 16_000
+    way.look(now_ms)
+    assert way.verdicts == (Verdict.FROZEN,)
+    lanes.plan.freeze_bytes, lanes.plan.lanes_max = None, 3
+    way.look(now_ms + 1)
+    assert way.verdicts == (Verdict.COUNTED,)
+
+
+async def test_the_needier_direction_counts_and_a_lean_one_above_all(world: World) -> None:
+    _, _, call, _, _, _ = await talking(world)
+    lanes, (_, now_ms) = lanes_of(call), way_of(call)
+    controller = lanes.sender.controller
+    controller.level, controller.level_back = Level.NORMAL, Level.HEAVY
+    assert sample_of(lanes, now_ms).level is Level.HEAVY
+    controller.level, controller.level_back = Level.BOOST, Level.LEAN
+    sample = sample_of(lanes, now_ms)
+    assert (sample.level, sample.is_narrow) == (Level.LEAN, True)
+
+
+async def test_a_lane_that_died_is_told_and_one_that_was_left_is_not(world: World) -> None:
+    alice, _, call, _, _, at_bob = await talking(world)
+    lanes, (way, now_ms) = lanes_of(call), way_of(call)
+    await has_lanes(lanes, 2)
+    lanes.end(lanes.sender.lanes[1])
+    await has_lanes(lanes, 2)
+    way.look(now_ms)
+    assert lanes.lanes_died == 0
+    alice.context.connection(world.url).end()
+    await at_bob.hears(slots=30)
+    way.look(now_ms + 1)
+    assert (lanes.lanes_died, lanes.is_silent) == (1, False)
+    assert way.verdicts == (Verdict.LANE_LOST,)
