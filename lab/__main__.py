@@ -24,8 +24,9 @@ from lab.middlebox.control import MiddleboxFailed
 from lab.namespaces import LabUnavailable
 from lab.pictures import draw
 from lab.play import Call, play
-from lab.report import cells, document, shortcomings, table, without_effect
+from lab.report import cells, document, shortcomings, table, verdicts, without_effect
 from lab.speech import SpeechMissing
+from lab.verdicts import expected, judge
 
 CHARTS = ROOT / "docs" / "charts"
 PARTS_MISSING = (LabUnavailable, SpeechMissing, MiddleboxFailed, ProbeFailed)
@@ -102,7 +103,7 @@ def play_all(args: argparse.Namespace) -> tuple[list[Played], list[str]]:
                     continue
                 kept.write_bytes(msgspec.json.encode(one))
                 played.append(one)
-                say(f"{summary(one.call)} [{time.monotonic() - started_s:.0f} s]")
+                say(f"{summary(one.call)}{wrong_verdict(one.call, case)} [{time.monotonic() - started_s:.0f} s]")
     return played, faults
 
 
@@ -116,6 +117,15 @@ def summary(call: Call) -> str:
         f"ESTOI {call.estoi:.3f}, PESQ {call.pesq:.2f}, p95 {delay} ms, lost {call.speech_lost * 100:.1f} %"
         f"{', disturbed' if call.disturbed else ''}{f', {call.failure}' if call.failure else ''}"
     )
+
+
+def wrong_verdict(call: Call, case: Case) -> str:
+    """What is added to the line of a call of ours that told another verdict than one of those that are right."""
+    right = expected(case, call.driver)
+    judged = judge(call, right)
+    if judged.is_right is not False:
+        return ""
+    return f", WRONG VERDICT: {judged.verdict or 'none'} instead of {' or '.join(sorted(right))}"
 
 
 def slug(name: str) -> str:
@@ -141,8 +151,10 @@ def main(argv: Sequence[str] | None = None) -> int:
         print(f"lab: {e}", file=sys.stderr)
         return 1
     calls = [one.call for one in played]
-    made = cells(calls, {case.name: case.conversation for case in args.cases})
+    made = cells(calls, args.cases)
     say("\n" + table(made, args.drivers) + "\n")
+    for line in verdicts(made):
+        say(f"verdict: {line}")
     for line in without_effect(calls):
         say(f"a rule had nothing to act on: {line}")
     behind = shortcomings(made)

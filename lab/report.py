@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import msgspec
 
 from lab.calibration.checks import Report
+from lab.cases.case import Case
 from lab.drivers import OURS
 from lab.play import Call
+from lab.verdicts import Tally, expected, judge, tally
 
 METRICS = {
     "estoi": ("1", True),
@@ -36,6 +38,8 @@ class Cell:
     peers: Mapping[str, Call]
     conversation: bool
     """Ours has to be intelligible here."""
+    verdicts: Mapping[str, Tally] = field(default_factory=dict)
+    """What was told of the restriction, by messenger of ours."""
 
     @property
     def best_peer(self) -> Call | None:
@@ -51,8 +55,13 @@ class Cell:
 
     @property
     def behind(self) -> list[str]:
-        """In what ours falls short: of a conversation, or of the best peer by more than is allowed."""
+        """In what ours falls short: of a conversation, of the right verdict, or of the best peer by more than is
+        allowed."""
         found = []
+        for driver, counted in self.verdicts.items():
+            for verdict, count in counted.wrong.items():
+                right = " or ".join(counted.right_ones)
+                found.append(f"verdict {verdict} instead of {right} in {count} of {counted.calls} ({driver})")
         if self.conversation and (self.ours is None or not self.ours.intelligible):
             found.append("not intelligible")
         best = self.best_peer
@@ -67,9 +76,10 @@ class Cell:
         return found
 
 
-def cells(calls: Iterable[Call], conversations: Mapping[str, bool]) -> list[Cell]:
-    """The calls by case, in the order of `conversations` (case to whether ours has to be intelligible)."""
-    by_case: dict[str, dict[str, list[Call]]] = {name: {} for name in conversations}
+def cells(calls: Iterable[Call], cases: Iterable[Case]) -> list[Cell]:
+    """The calls by case, in the order of the cases, less those that were not played."""
+    by_name = {case.name: case for case in cases}
+    by_case: dict[str, dict[str, list[Call]]] = {name: {} for name in by_name}
     for call in calls:
         by_case[call.case].setdefault(call.driver, []).append(call)
     made = []
@@ -77,7 +87,13 @@ def cells(calls: Iterable[Call], conversations: Mapping[str, bool]) -> list[Cell
         if drivers:
             middle = {driver: _middle(runs) for driver, runs in drivers.items()}
             peers = {driver: call for driver, call in middle.items() if driver != OURS}
-            made.append(Cell(name, middle.get(OURS), peers, conversations[name]))
+            case = by_name[name]
+            own = {
+                driver: tally(runs, expected(case, driver))
+                for driver, runs in drivers.items()
+                if driver.startswith(OURS)
+            }
+            made.append(Cell(name, middle.get(OURS), peers, case.conversation, own))
     return made
 
 
@@ -115,6 +131,7 @@ def document(
     failed: what a middlebox did that does not do as it is told is no result."""
     if not calibration.passed:
         raise ValueError("the calibration failed")
+    by_case = {cell.case: cell for cell in made}
     return {
         "name": "lab",
         **about,
@@ -128,21 +145,42 @@ def document(
                     call.driver: call.intelligible
                     for call in ([cell.ours] if cell.ours is not None else []) + list(cell.peers.values())
                 },
+                "verdicts": {
+                    driver: {
+                        "verdict_expected": list(counted.right_ones),
+                        "verdict": next(iter(counted.told), None),
+                        "verdict_right": counted.right == counted.calls,
+                        "told": dict(counted.told),
+                        "right": counted.right,
+                        "calls": counted.calls,
+                    }
+                    for driver, counted in cell.verdicts.items()
+                },
                 "behind": cell.behind,
             }
             for cell in made
         ],
         "calibration": msgspec.to_builtins(calibration),
-        "calls": [msgspec.to_builtins(call) for call in calls],
+        "calls": [{**msgspec.to_builtins(call), **_judged(call, by_case[call.case])} for call in calls],
     }
 
 
+def _judged(call: Call, cell: Cell) -> dict[str, Any]:
+    """What is said beside a call of ours."""
+    counted = cell.verdicts.get(call.driver)
+    if counted is None:
+        return {}
+    judged = judge(call, counted.right_ones)
+    return {"verdict": judged.verdict, "verdict_right": judged.is_right}
+
+
 def table(made: Sequence[Cell], drivers: Sequence[str]) -> str:
-    """Markdown: ESTOI, delay (p95) and lost speech of every messenger in every cell."""
+    """Markdown: ESTOI, delay (p95) and lost speech of every messenger in every cell, and a verdict that is wrong."""
     lines = [f"| network | {' | '.join(drivers)} |", "|---" * (len(drivers) + 1) + "|"]
     for cell in made:
         calls = {OURS: cell.ours, **cell.peers}
-        lines.append(f"| {cell.case} | {' | '.join(_figures(calls.get(driver)) for driver in drivers)} |")
+        columns = [_figures(calls.get(driver)) + _wrong(cell.verdicts.get(driver)) for driver in drivers]
+        lines.append(f"| {cell.case} | {' | '.join(columns)} |")
     return "\n".join(lines)
 
 
@@ -155,6 +193,18 @@ def _figures(call: Call | None) -> str:
     text = f"{call.estoi:.2f}, {delay} ms, {call.speech_lost * 100:.1f} %"
     marks = f"**{text}**" if call.intelligible else text
     return f"{marks} (disturbed)" if call.disturbed else marks
+
+
+def _wrong(counted: Tally | None) -> str:
+    if counted is None or not counted.wrong:
+        return ""
+    told = ", ".join(f"{verdict} in {count} of {counted.calls}" for verdict, count in counted.wrong.items())
+    return f"; WRONG VERDICT: {told}"
+
+
+def verdicts(made: Sequence[Cell]) -> list[str]:
+    """A line for each cell and messenger of ours: in how many calls the verdict was right."""
+    return [f"{cell.case}: {driver}: {counted}" for cell in made for driver, counted in cell.verdicts.items()]
 
 
 def shortcomings(made: Sequence[Cell]) -> list[str]:

@@ -6,9 +6,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from lab.rules.restriction import NOTHING, Restriction
+from ringthrough.protocol.verdicts import Verdict
 
 SPEECH_ENDS_BEFORE_S = 2.0
 """The call goes on so long after the last word, so that what is late is still heard."""
+
+CLEAR = frozenset({Verdict.CLEAR})
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,6 +28,11 @@ class Case:
     """Between the callers, of the path alone: decides what delay is a conversation."""
     conversation: bool = True
     """Messages pass and 32 kbit/s are left: ours has to be intelligible here."""
+    verdicts: frozenset[Verdict] = CLEAR
+    """Which verdict is right to head Alice's screen at the end (docs/spec/verdicts.md, section 3), where a direct way
+    is tried; several where each is right."""
+    verdicts_without_direct: frozenset[Verdict] = CLEAR
+    """And for a client that has no direct way: it cannot miss one."""
 
     @property
     def speech_s(self) -> float:

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from lab.cases.case import Case
+from lab.cases.right import RIGHT
 from lab.rules import (
     address_changed,
     blackout,
@@ -82,15 +85,22 @@ _PLAIN: tuple[Case, ...] = (
 
 
 def _voiced() -> tuple[Case, ...]:
-    """Every case with a seed of its own and the voices in turn; two more are spoken in single words."""
+    """Every case with a seed of its own, the voices in turn, and the verdicts that are right; two more are spoken in
+    single words."""
     spoken = [
-        Case(c.name, c.restriction, c.seconds, 100 + n, VOICES[n % len(VOICES)], c.rtt_ms, c.conversation)
-        for n, c in enumerate(_PLAIN)
+        replace(
+            case,
+            seed=100 + n,
+            speech=VOICES[n % len(VOICES)],
+            verdicts=RIGHT[case.name][0],
+            verdicts_without_direct=RIGHT[case.name][1],
+        )
+        for n, case in enumerate(_PLAIN)
     ]
     worded = [
-        Case(f"words: {c.name}", c.restriction, 22, 200 + n, "words", c.rtt_ms, c.conversation)
-        for n, c in enumerate(_PLAIN)
-        if c.name in ("clean, RTT 20", "TLS alone, 10 % lost, RTT 50")
+        replace(case, name=f"words: {case.name}", seconds=22, seed=100 + case.seed, speech="words")
+        for case in spoken
+        if case.name in ("clean, RTT 20", "TLS alone, 10 % lost, RTT 50")
     ]
     return (*spoken, *worded)
 

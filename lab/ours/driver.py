@@ -14,6 +14,7 @@ import msgspec
 
 from lab.driver import CallResult, Heard
 from lab.processes import ringthrough
+from lab.verdicts import NOTE, headed
 from lab.worlds.access import SERVER, World
 
 T = TypeVar("T")
@@ -191,6 +192,9 @@ def _result(ends: Sequence[asyncio.Future[dict[str, Any]]], heard: dict[str, Pat
             "cpu_share": {"caller": alice["cpu_share"], "callee": bob["cpu_share"]},
             "stats": {"caller": alice["stats"], "callee": bob["stats"]},
             "ended": reasons,
+            NOTE: headed(
+                [(at_s - answered_s, told) for at_s, told in alice["verdicts"]], alice["ended_at_s"] - answered_s
+            ),
         },
     )
 

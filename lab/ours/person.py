@@ -62,6 +62,8 @@ async def befriend(home: Path, ca: Path, callee: str) -> None:
 
 async def talk(client: Client, call: Call, mouth: Mouth, ear: Ear, answered_s: float | None) -> None:
     """From the answer to the end, and tell what was seen."""
+    verdicts: list[tuple[float, str | None]] = []
+    call.on_verdicts = lambda told: verdicts.append((time.monotonic(), told[0] if told else None))
     wait: list[asyncio.Future[Any]] = [
         asyncio.create_task(call.answered.wait()),
         asyncio.ensure_future(asyncio.shield(call.ended)),
@@ -71,6 +73,7 @@ async def talk(client: Client, call: Call, mouth: Mouth, ear: Ear, answered_s: f
     if call.answered.is_set():
         say("in_call", at_s=began_s)
     reason = await call.ended
+    ended_s = time.monotonic()
     used = (cpu_s() - cpu_before_s) / max(time.monotonic() - began_s, 1e-3)
     with contextlib.suppress(TimeoutError):
         async with asyncio.timeout(SETTLE_S_MAX):
@@ -84,6 +87,8 @@ async def talk(client: Client, call: Call, mouth: Mouth, ear: Ear, answered_s: f
         axis=ear.axis,
         cpu_share=round(used, 4),
         stats=asdict(call.stats),
+        verdicts=verdicts,
+        ended_at_s=ended_s,
     )
 
 

@@ -3,16 +3,33 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 from lab.driver import CallResult
 from lab.peers.browser_call import place_call
 from lab.peers.chromium import Browser
+from lab.peers.clocks import wall_offset_s
 from lab.processes import Running, ringthrough
+from lab.verdicts import NOTE, headed
 from lab.worlds.access import SERVER, World
+from ringthrough.protocol.verdicts import WORDS
 
 PORT = 443
+VERDICTS = {words.matter: verdict.value for verdict, words in WORDS.items()}
+"""By the words that people are told."""
+WATCH = """() => {
+  lab.headings = [[Date.now(), null]]
+  const look = () => {
+    const words = document.querySelector(".why li strong")?.textContent ?? null
+    if (words !== lab.headings.at(-1)[1]) lab.headings.push([Date.now(), words])
+  }
+  new MutationObserver(look).observe(document.body, { subtree: true, childList: true, characterData: true })
+}"""
+"""Keeps in the page what heads its list of what is in the way, and since when (wall clock, ms)."""
 
 
 class OursInBrowsers:
@@ -32,7 +49,8 @@ class OursInBrowsers:
         with Running(world.inside(SERVER, ringthrough(*serve)), out / "server.log") as server:
             await asyncio.to_thread(server.line)
             page = _Page(origin)
-            return await place_call(page, world, speech_by_caller, speech_by_callee, seconds, out)
+            result = await place_call(page, world, speech_by_caller, speech_by_callee, seconds, out)
+            return replace(result, notes={**result.notes, **page.verdicts})
 
 
 class _Page:
@@ -43,6 +61,9 @@ class _Page:
     def __init__(self, origin: str) -> None:
         self._origin = origin
         self._chat = ""
+        self._answered_at_s = 0.0
+        self.verdicts: dict[str, Any] = {}
+        """What the caller was told, as it is noted; nothing until the call was looked at."""
 
     async def set_up(self, caller: Browser, callee: Browser) -> None:
         for browser, handle in ((caller, "alice"), (callee, "bob")):
@@ -72,6 +93,7 @@ class _Page:
         await caller.page.get_by_role("button", name="Call", exact=True).wait_for()
 
     async def place(self, caller: Browser) -> None:
+        await caller.page.evaluate(WATCH)
         await caller.page.get_by_role("button", name="Call", exact=True).click()
         await caller.page.wait_for_function("lab.microphoneMs !== null")
 
@@ -79,14 +101,23 @@ class _Page:
         await callee.page.get_by_role("button", name="Answer").wait_for()
 
     async def answer(self, callee: Browser) -> None:
+        self._answered_at_s = time.monotonic()
         await callee.page.get_by_role("button", name="Answer").click()
 
     async def connected(self, side: Browser) -> bool:
         return await side.page.get_by_role("timer").count() > 0
 
     async def notes(self, side: Browser) -> Mapping[str, object]:
+        headings = await side.page.evaluate("lab.headings ?? null")
+        if headings is not None:
+            self.verdicts = {NOTE: self._headed(headings)}
         states = await side.page.locator("section.call").all_inner_texts()
         return {"says": " / ".join(states).split("\n")}
+
+    def _headed(self, headings: list[tuple[float, str | None]]) -> dict[str, Any]:
+        zero_s = wall_offset_s() - self._answered_at_s
+        told = [(at_ms / 1000 + zero_s, words and VERDICTS.get(words, words)) for at_ms, words in headings]
+        return headed(told, time.monotonic() - self._answered_at_s)
 
     async def hang_up(self, side: Browser) -> None:
         button = side.page.get_by_role("button", name="Hang up")

@@ -50,3 +50,8 @@ def no_call(driver: str) -> Call:
         mouth_to_ear_ms_p95=None,
         intelligible=False,
     )
+
+
+def told(driver: str, verdict: str | None) -> Call:
+    """A good call of ours that told this verdict at last."""
+    return call(driver, notes={"verdicts": {"last": verdict, "headed": []}})

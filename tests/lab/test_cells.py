@@ -7,6 +7,7 @@ import pytest
 from lab.__main__ import parse, slug
 from lab.cases.case import find
 from lab.cases.cells import CELLS, RELAY_ADDRESS, SMOKE, VOICES
+from lab.cases.right import RIGHT
 from lab.drivers import DRIVERS, OURS, PEERS
 from lab.middlebox.box import Box
 
@@ -18,6 +19,16 @@ def test_there_are_enough_and_they_differ() -> None:
     for values in ([c.name for c in CELLS], [slug(c.name) for c in CELLS], [c.seed for c in CELLS]):
         assert len(set(values)) == len(CELLS)
     assert {case.speech for case in CELLS} == {*VOICES, "words"}
+
+
+def test_each_says_which_verdicts_are_right_and_a_client_without_a_direct_way_misses_none() -> None:
+    assert set(RIGHT) == {case.name for case in CELLS if not case.name.startswith("words: ")}
+    for case in CELLS:
+        assert case.verdicts, case.name
+        assert case.verdicts_without_direct, case.name
+        told = {verdict for verdict in case.verdicts_without_direct if verdict.startswith("direct_")}
+        assert not told, case.name
+    assert find(CELLS, "words: clean, RTT 20").verdicts == find(CELLS, "clean, RTT 20").verdicts
 
 
 def test_the_middlebox_takes_the_rules_of_each() -> None:

@@ -5,11 +5,13 @@ from __future__ import annotations
 import pytest
 
 from lab.calibration.checks import Report, exact_check
+from lab.cases.case import Case
 from lab.middlebox.rules import Counts
 from lab.play import Call
-from lab.report import METRICS, Cell, cells, document, rows, shortcomings, table, without_effect
+from lab.report import METRICS, Cell, cells, document, rows, shortcomings, table, verdicts, without_effect
+from ringthrough.protocol.verdicts import Verdict
 
-from .make_calls import CALIBRATED, call, no_call
+from .make_calls import CALIBRATED, call, no_call, told
 
 
 def cell(ours: Call | None, *peers: Call, conversation: bool = True) -> Cell:
@@ -57,7 +59,7 @@ def test_every_metric_has_a_row_with_every_peer() -> None:
 
 def test_of_several_runs_the_middle_one_counts() -> None:
     runs = [call("ours", estoi=value) for value in (0.5, 0.9, 0.7)]
-    (made,) = cells(runs, {"clean": True, "never played": True})
+    (made,) = cells(runs, [Case("clean"), Case("never played")])
     assert made.ours is runs[2]
 
 
@@ -68,8 +70,8 @@ def test_nothing_is_written_of_a_lab_that_failed_its_calibration() -> None:
 
 
 def test_the_document_holds_rows_cells_calls_and_calibration() -> None:
-    calls = [call("ours"), call("mumble")]
-    made = cells(calls, {"clean": True})
+    calls = [told("ours", "clear"), call("mumble")]
+    made = cells(calls, [Case("clean")])
     written = document(made, calls, CALIBRATED, {"commits": ["abc"]})
     assert len(written["rows"]) == len(METRICS)
     assert written["cells"] == [
@@ -77,9 +79,22 @@ def test_the_document_holds_rows_cells_calls_and_calibration() -> None:
             "case": "clean",
             "conversation_expected": True,
             "intelligible": {"ours": True, "mumble": True},
+            "verdicts": {
+                "ours": {
+                    "verdict_expected": ["clear"],
+                    "verdict": "clear",
+                    "verdict_right": True,
+                    "told": {"clear": 1},
+                    "right": 1,
+                    "calls": 1,
+                }
+            },
             "behind": [],
         }
     ]
+    ours, peer = written["calls"]
+    assert (ours["verdict"], ours["verdict_right"]) == ("clear", True)
+    assert "verdict" not in peer
     assert [one["driver"] for one in written["calls"]] == ["ours", "mumble"]
     assert written["calibration"]["checks"][0]["name"] == "x"
 
@@ -95,3 +110,23 @@ def test_shortcomings_and_rules_without_effect_are_named() -> None:
     assert shortcomings([cell(no_call("ours"))]) == ["clean: not intelligible"]
     idle = call("ours", rules={"udp dropped": Counts(), "delay": Counts(matched=3)})
     assert without_effect([idle]) == ["clean: udp dropped"]
+
+
+def test_a_wrong_verdict_is_told_everywhere() -> None:
+    right = frozenset({Verdict.DIRECT_BLOCKED, Verdict.LOSSY})
+    case = Case("clean", verdicts=right)
+    calls = [told("ours", "clear"), *(told("ours in browsers", verdict) for verdict in ("lossy", "clear", "lossy"))]
+    made = cells(calls, [case])
+    assert verdicts(made) == [
+        "clean: ours: right in 1 of 1 (right: clear; told: clear 1)",
+        "clean: ours in browsers: right in 2 of 3 (right: lossy or direct_blocked; told: lossy 2, clear 1)",
+    ]
+    assert shortcomings(made) == [
+        "clean: verdict clear instead of lossy or direct_blocked in 1 of 3 (ours in browsers)"
+    ]
+    *_, ours, browsers = table(made, ["ours", "ours in browsers"]).splitlines()[-1].split(" | ")
+    assert "WRONG" not in ours
+    assert browsers.endswith("; WRONG VERDICT: clear in 1 of 3 |")
+    written = document(made, calls, CALIBRATED, {})
+    assert [one["verdict_right"] for one in written["calls"]] == [True, True, False, True]
+    assert not written["cells"][0]["verdicts"]["ours in browsers"]["verdict_right"]

@@ -17,4 +17,6 @@ async def test_the_built_page_calls_and_is_heard(tmp_path: Path) -> None:
     result, said = await call(OursInBrowsers(), tmp_path)
     check_clean(result, said, 500)
     seen: Any = result.notes["caller"]
+    told: Any = result.notes["verdicts"]
+    assert told["last"] == "clear", told
     assert "Directly between the two devices." in seen["says"]
