@@ -21,6 +21,7 @@ from ringthrough.protocol.frames import StreamId, StreamKind, Token
 from .conftest import WAIT_S, World, soon
 
 BODY = bytes(160)
+Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 Serve = Callable[[aiohttp.web.WebSocketResponse], Awaitable[None]]
 
 
@@ -36,9 +37,16 @@ class Fake:
     def __init__(self) -> None:
         self.serves: list[Serve] = []
         self.connections = 0
+        self.hangs = 0
+        """So many upgrades are not answered."""
+        self.peers: list[object] = []
+        """Where each request came from."""
         self.url = ""
 
     async def handle(self, request: web.Request) -> web.WebSocketResponse:
+        if self.hangs:
+            self.hangs -= 1
+            await asyncio.Event().wait()
         socket = web.WebSocketResponse(max_msg_size=0)
         await socket.prepare(request)
         serve = self.serves[min(self.connections, len(self.serves) - 1)]
@@ -51,7 +59,14 @@ class Fake:
 @pytest.fixture
 async def fake() -> AsyncIterator[Fake]:
     fake = Fake()
-    app = web.Application()
+
+    @web.middleware
+    async def note(request: web.Request, handler: Handler) -> web.StreamResponse:
+        assert request.transport is not None
+        fake.peers.append(request.transport.get_extra_info("peername"))
+        return await handler(request)
+
+    app = web.Application(middlewares=[note])
     app.router.add_get("/v1/connect", fake.handle)
     runner = web.AppRunner(app, shutdown_timeout=0.1)
     await runner.setup()
@@ -231,10 +246,36 @@ async def test_records_out_of_order_or_repeated_cost_the_connection(fake: Fake, 
     assert arrived == [1, 2]
 
 
+async def test_it_is_made_on_no_connection_of_an_earlier_request(fake: Fake) -> None:
+    """One that is kept may be dead: where the device changed its address, nobody says so."""
+    http = ServerHttp(fake.url)
+    connection = Connection(http)
+    with pytest.raises(Refused):
+        await http.health()
+    fake.serves = [answer_opens]
+    connection.start(lambda: 0.0)
+    await soon(connection.connected.wait())
+    [asked, connected] = fake.peers
+    assert asked != connected
+    await connection.aclose()
+    await http.close()
+
+
+async def test_a_server_that_takes_no_upgrade_is_left(
+    fake: Fake, connect: Connect, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(connection_module, "WELCOME_TIMEOUT_S", 0.2)
+    fake.serves = [answer_opens]
+    fake.hangs = 1
+    connection = connect(fake.url)
+    await soon(connection.connected.wait())
+    assert len(fake.peers) == 2
+
+
 async def test_a_server_that_never_greets_is_left(
     fake: Fake, connect: Connect, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(connection_module, "WELCOME_TIMEOUT_S", 0.02)
+    monkeypatch.setattr(connection_module, "WELCOME_TIMEOUT_S", 0.2)
 
     async def silent(socket: web.WebSocketResponse) -> None:
         await socket.receive()

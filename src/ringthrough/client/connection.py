@@ -36,6 +36,8 @@ BACK_OFF_S_IN_CALL = 1.0
 STEADY_S = 10.0
 """A connection that lasted this long starts the back-off afresh."""
 WELCOME_TIMEOUT_S = 15.0
+"""From the first packet of a new connection to the server's greeting."""
+WELCOME_TIMEOUT_S_IN_CALL = 5.0
 OPEN_RETRY_S = 1.0
 UNSENT_BYTES_MAX = 2048
 """A signal is dropped rather than queued when more than this waits in front of it."""
@@ -278,25 +280,28 @@ class Connection:
 
     async def _connect_once(self) -> None:
         self._session = session.Session()
-        async with self._http.session.ws_connect(
-            self.origin + "/v1/connect",
-            max_msg_size=limits.MESSAGE_BYTES_MAX + 1,
-            compress=0,
-            heartbeat=HEARTBEAT_S,
-            timeout=aiohttp.ClientWSTimeout(ws_close=2.0),
-        ) as self._socket:
+        patience_s = WELCOME_TIMEOUT_S if self._call is None else WELCOME_TIMEOUT_S_IN_CALL
+        async with (
+            asyncio.timeout(patience_s) as welcome,
+            self._http.websockets.ws_connect(
+                self.origin + "/v1/connect",
+                max_msg_size=limits.MESSAGE_BYTES_MAX + 1,
+                compress=0,
+                heartbeat=HEARTBEAT_S,
+                timeout=aiohttp.ClientWSTimeout(ws_close=2.0),
+            ) as self._socket,
+        ):
             self._tune_socket()
             await self._socket.send_bytes(self._session.hello())
-            async with asyncio.timeout(WELCOME_TIMEOUT_S) as welcome:
-                async for message in self._socket:
-                    if message.type is not aiohttp.WSMsgType.BINARY:
-                        raise ServerUnreachable("the server sent something that is not a frame")
-                    event = self._session.receive(message.data)
-                    if isinstance(event, session.Ready):
-                        welcome.reschedule(None)
-                        self._ready(event)
-                    else:
-                        self._dispatch(event)
+            async for message in self._socket:
+                if message.type is not aiohttp.WSMsgType.BINARY:
+                    raise ServerUnreachable("the server sent something that is not a frame")
+                event = self._session.receive(message.data)
+                if isinstance(event, session.Ready):
+                    welcome.reschedule(None)
+                    self._ready(event)
+                else:
+                    self._dispatch(event)
         raise ServerUnreachable("the server closed the connection")
 
     def _ready(self, event: session.Ready) -> None:

@@ -55,8 +55,13 @@ class ServerHttp:
     def __init__(self, origin: str, *, tls: ssl.SSLContext | None = None) -> None:
         self.origin = origin
         self.tls = tls
-        connector = aiohttp.TCPConnector(ssl=tls if tls is not None else True, limit=4)
+        check = tls if tls is not None else True
+        connector = aiohttp.TCPConnector(ssl=check, limit=4)
         self.session = aiohttp.ClientSession(connector=connector, timeout=_TIMEOUT, auto_decompress=False)
+        # One kept from an earlier request may have died without a word, as when the device changed networks.
+        connector = aiohttp.TCPConnector(ssl=check, limit=0, force_close=True)
+        self.websockets = aiohttp.ClientSession(connector=connector, timeout=_TIMEOUT)
+        """Opens each WebSocket on a new connection."""
 
     async def __aenter__(self) -> Self:
         return self
@@ -69,6 +74,7 @@ class ServerHttp:
     async def close(self) -> None:
         """Drop the connections."""
         await self.session.close()
+        await self.websockets.close()
 
     @property
     def authority(self) -> str:

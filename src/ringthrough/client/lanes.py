@@ -95,7 +95,7 @@ class Lanes:
 
     async def run(self) -> None:
         """Keep lanes open until cancelled."""
-        connector = aiohttp.TCPConnector(ssl=self._connection.tls, limit=0)
+        connector = aiohttp.TCPConnector(ssl=self._connection.tls, limit=0, force_close=True)
         try:
             async with aiohttp.ClientSession(connector=connector) as http:
                 self._connection.attach(self._stream, self)
