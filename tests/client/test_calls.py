@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import random
+from collections.abc import Callable
 
 import numpy as np
 import pytest
@@ -36,6 +37,12 @@ class Recorder:
     @property
     def loudest(self) -> int:
         return max((int(np.abs(slot).max()) for slot in self.slots), default=0)
+
+    async def reaches(self, condition: Callable[[], bool]) -> None:
+        """Wait until it is true; it is asked with every slot."""
+        while not condition():
+            self._more.clear()
+            await self._more.wait()
 
     async def hears(self, amplitude: int = 2000, slots: int = 9) -> None:
         """Wait for so many loud slots from now on."""

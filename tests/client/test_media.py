@@ -33,8 +33,10 @@ async def pair(world: World) -> tuple[Client, Client, Conversation]:
 class Line:
     """Media of one side, without the other: frames are handed to it by the test."""
 
-    def __init__(self, client: Client, conversation: Conversation, peer_leaf: int) -> None:
-        self.call_id = bytes(16)
+    def __init__(
+        self, client: Client, conversation: Conversation, peer_leaf: int, call_id: bytes = bytes(16)
+    ) -> None:
+        self.call_id = call_id
         self.conversation = conversation
         self.group = conversation.group()
         with client.context.store.transaction():

@@ -27,6 +27,8 @@ class OpusError(AudioError):
 class MalformedPayload(AudioError):
     """What an authentic frame carries breaks docs/spec/media.md section 5.1."""
 
+    reason = "malformed_payload"
+
 
 class MalformedNote(AudioError):
     """A voice note whose packets are no 1 to 3 s of sound (docs/spec/media.md section 9)."""

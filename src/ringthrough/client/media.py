@@ -6,7 +6,7 @@ import asyncio
 import logging
 from collections import deque
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Protocol
 
 import numpy as np
@@ -131,8 +131,8 @@ class MediaStats:
     sent: int = 0
     dropped_at_sender: int = 0
     received: int = 0
-    refused: int = 0
-    """Frames that were not authentic, and those with a malformed payload."""
+    refusals: dict[str, int] = field(default_factory=dict)
+    """Frames that were not authentic, and those with a malformed payload: how many, by the reason."""
     first_audio_ms: float | None = None
     """From the start of the media to the first sound played."""
     played: int = 0
@@ -143,6 +143,15 @@ class MediaStats:
     """Share of the speech that was never heard, 0 to 1."""
     longest_concealed_ms: int = 0
     playout_delay_ms: float = 0.0
+
+    @property
+    def refused(self) -> int:
+        """Frames of which nothing was played."""
+        return sum(self.refusals.values())
+
+    def refuse(self, reason: str) -> None:
+        """Count one more."""
+        self.refusals[reason] = self.refusals.get(reason, 0) + 1
 
     @property
     def played_s(self) -> float:
@@ -300,12 +309,12 @@ class CallMedia:
         try:
             frame = open_frame(self._receiver, body[1:])
             content = payload.decode(frame.payload)
-        except UnknownKid:
-            self.stats.refused += 1
+        except UnknownKid as e:
+            self.stats.refuse(e.reason)
             self._early.append(body)
             return
-        except (SFrameError, MalformedPayload):
-            self.stats.refused += 1
+        except (SFrameError, MalformedPayload) as e:
+            self.stats.refuse(e.reason)
             return
         now_ms = self._now_ms()
         self.stats.received += 1
@@ -359,7 +368,9 @@ class CallMedia:
             self._sender = SFrameSender(call_key(base_key, own_leaf, epoch), counter_start=start)
         if self._epoch != before:
             early, self._early = self._early, deque(maxlen=EARLY_FRAMES_MAX)
-            self.stats.refused -= len(early)
+            # Each is judged anew.
+            if early:
+                self.stats.refusals[UnknownKid.reason] -= len(early)
             for body in early:
                 self._on_signal(body)
 
