@@ -51,7 +51,7 @@ def said(sender: SFrameSender) -> list[bytes]:
 
 
 class Listener:
-    """One side of a call in time that the test makes: each frame comes when it was spoken, and is heard soon after."""
+    """One side of a call, in time that the test makes: a frame comes when it was spoken and is heard soon after."""
 
     def __init__(self, line: Line) -> None:
         self.media = line.media

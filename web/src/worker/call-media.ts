@@ -30,6 +30,11 @@ function more(one: Redundancy, other: Redundancy): Redundancy {
 }
 
 export class CallMedia {
+  /**
+   * Frames of which nothing was played: how many, by the reason. `replayed` counts also copies of frames that came by
+   * both ways.
+   */
+  readonly refusals = new Map<string, number>()
   private readonly receiver = new SFrameReceiver()
   private readonly packer = new PayloadPacker()
   private sender: SFrameSender | undefined
@@ -195,9 +200,9 @@ export class CallMedia {
       for (const repeat of repeats) this.play(ctr - repeat.distance, repeat.packet, true)
     } catch (error) {
       // Forged, of a key we do not have, or a copy that came the other way; or authentic and malformed.
-      if (error instanceof SFrameError) return error.reason === "replayed" ? "copy" : "refused"
-      if (error instanceof MalformedPayload) return "refused"
-      throw error
+      if (!(error instanceof SFrameError || error instanceof MalformedPayload)) throw error
+      this.refusals.set(error.reason, (this.refusals.get(error.reason) ?? 0) + 1)
+      return error.reason === "replayed" ? "copy" : "refused"
     }
     this.direct.peerIsHere()
     const now = performance.now()

@@ -6,4 +6,5 @@ export class MalformedNote extends Error {
 /** What an authentic frame carries breaks docs/spec/media.md section 5.1. */
 export class MalformedPayload extends Error {
   override name = "MalformedPayload"
+  readonly reason = "malformed_payload"
 }
