@@ -3,9 +3,16 @@
 from __future__ import annotations
 
 import asyncio
+import errno
+import socket
+from typing import Any
 
+import aiohttp
 import pytest
+from aiohttp.client_reqrep import ConnectionKey
 
+from ringthrough.client import connection as connection_module
+from ringthrough.client import lanes as lanes_module
 from ringthrough.client.calls import Call
 from ringthrough.client.lanes import REHEARSAL_KIND, Lanes
 from ringthrough.client.media import NullSink, SilentSource
@@ -111,6 +118,73 @@ async def test_a_lane_that_ends_is_replaced(world: World) -> None:
     await has_lanes(lanes, 2)
     await at_bob.hears()
     assert lanes.plan.lanes_max is None
+
+
+def lose_address(lanes: Lanes, patch: pytest.MonkeyPatch) -> None:
+    """From now on nothing comes from where the present lanes do."""
+    sockets: list[Any] = [
+        getattr(each, "_websocket", None) or lanes._connection._socket for each in lanes._sockets.values()
+    ]
+    lost = [websocket.get_extra_info("sockname") for websocket in sockets]
+
+    def is_lost(connected: socket.socket | None) -> bool:
+        return connected is not None and connected.getsockname() in lost
+
+    for module in (connection_module, lanes_module):
+        patch.setattr(module, "is_lost", is_lost)
+
+
+async def test_after_a_change_of_address_all_connections_are_new(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    alice, _, call, his, _, at_bob = await talking(world)
+    lanes = lanes_of(call)
+    await has_lanes(lanes, 2)
+    before = set(lanes.sender.lanes)
+    connection = alice.context.connection(world.url)
+    generation = connection.generation
+    lose_address(lanes, monkeypatch)
+
+    async def has_left() -> None:
+        while before & set(lanes.sender.lanes):
+            lanes.changed.clear()
+            await lanes.changed.wait()
+
+    await soon(has_left())
+    assert lanes.lanes_died == len(before)
+    await has_lanes(lanes, 2)
+    assert connection.generation > generation
+    await at_bob.hears(slots=30)
+    call.hang_up()
+    assert await ended(his) is EndReason.REMOTE_HUNG_UP
+
+
+class Nowhere:
+    """A device without a network until `failures` attempts were made; then the attempts reach a server."""
+
+    def __init__(self, failures: int, number: int = errno.ENETUNREACH) -> None:
+        self.failures = failures
+        self.number = number
+        self.reached = object()
+
+    async def ws_connect(self, *_: object, **__: object) -> object:
+        if self.failures:
+            self.failures -= 1
+            key = ConnectionKey("localhost", 1, False, True, None, None, None)
+            raise aiohttp.ClientConnectorError(key, OSError(self.number, "nowhere"))
+        return self.reached
+
+
+async def test_a_lane_waits_for_a_network(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    _, _, call, _, _, _ = await talking(world)
+    connect: Any = lanes_of(call)._connect
+    nowhere = Nowhere(failures=2)
+    assert await soon(connect(nowhere)) is nowhere.reached
+    with pytest.raises(aiohttp.ClientConnectorError):
+        await soon(connect(Nowhere(failures=1, number=errno.ECONNREFUSED)))
+    monkeypatch.setattr(lanes_module, "NETWORK_S_MAX", 0.0)
+    with pytest.raises(aiohttp.ClientConnectorError):
+        await soon(connect(Nowhere(failures=1)))
 
 
 async def test_after_the_call_no_lane_is_left(world: World) -> None:

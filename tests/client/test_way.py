@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import pytest
+
+from ringthrough.client import way as way_module
 from ringthrough.client.calls import Call
 from ringthrough.client.way import CallWay, sample_of
 from ringthrough.protocol.lane_control import Level
 from ringthrough.protocol.verdicts import WARM_UP_MS, Verdict
 
-from .conftest import World
+from .conftest import WAIT_S, World
 from .test_calls import talking
 from .test_lanes import has_lanes, lanes_of
 
@@ -67,3 +70,17 @@ async def test_a_lane_that_died_is_told_and_one_that_was_left_is_not(world: Worl
     way.look(now_ms + 1)
     assert (lanes.lanes_died, lanes.is_silent) == (1, False)
     assert way.verdicts == (Verdict.LANE_LOST,)
+
+
+async def test_a_break_that_is_over_at_the_next_look_is_told(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(way_module, "SECOND_S", WAIT_S * 10)
+    _, _, call, _, _, _ = await talking(world)
+    lanes, (way, now_ms) = lanes_of(call), way_of(call)
+    await has_lanes(lanes, 2)
+    for lane in lanes.sender.lanes:
+        lanes.end(lane)
+    assert lanes.is_silent
+    await has_lanes(lanes, 1)
+    lanes.is_silent = False  # as the next step finds
+    way.look(now_ms)
+    assert way.verdicts == (Verdict.RECONNECTED,)

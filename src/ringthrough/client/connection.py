@@ -24,6 +24,7 @@ from ringthrough.protocol.frames import BundleId, StreamId, Token, TokenHash
 
 from .errors import Refused, ServerUnreachable
 from .http import ServerHttp
+from .local_address import is_lost
 
 log = logging.getLogger(__name__)
 
@@ -196,6 +197,10 @@ class Connection:
         transport = self._transport()
         if transport is not None:
             transport.abort()
+
+    def has_lost_its_address(self) -> bool:
+        """Whether it comes from an address that this device no longer has."""
+        return self._socket is not None and is_lost(self._socket.get_extra_info("socket"))
 
     @property
     def tls(self) -> ssl.SSLContext | bool:

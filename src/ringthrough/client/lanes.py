@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import errno
 import logging
 import secrets
 import socket
@@ -26,12 +27,16 @@ from ringthrough.protocol.lane_plan import LanePlan
 from ringthrough.protocol.lanes import Ack, LaneId, LaneReceiver, LaneSender, Transmission
 
 from .connection import HEARTBEAT_S, Connection
+from .local_address import is_lost
 
 log = logging.getLogger(__name__)
 
 UNSENT_BYTES_MAX = 2048
 DIAL_TIMEOUT_S = 10.0
 PLAN_S = 0.1
+NETWORK_S_MAX = 1.0
+"""For so long a lane that is being opened waits for a network; then the plan has another one opened."""
+NO_NETWORK = (errno.ENETUNREACH, errno.ENETDOWN, errno.EADDRNOTAVAIL)
 REHEARSAL_KIND = b"\x04"
 REHEARSAL_AFTER_S = 1.5
 """A handshake that takes longer is not waited for."""
@@ -51,6 +56,9 @@ class _Socket(Protocol):
     def end(self) -> None:
         """Close it; its end is reported as any other."""
 
+    def has_lost_its_address(self) -> bool:
+        """Whether it comes from an address that this device no longer has: nothing comes through it any more."""
+
 
 class Lanes:
     """Sends and receives the sealed frames of one call."""
@@ -61,6 +69,8 @@ class Lanes:
         self._bundle = bundle
         self.on_body: Callable[[bytes], None] = lambda body: None
         """Called once for each frame that arrives."""
+        self.on_none_left: Callable[[], None] = lambda: None
+        """Called when the last lane has ended, and a new one has to be opened."""
         self._loop = asyncio.get_running_loop()
         self._sockets: dict[LaneId, _Socket] = {}
         self._main: LaneId | None = None
@@ -156,6 +166,9 @@ class Lanes:
     # Lanes
 
     def _step(self, http: aiohttp.ClientSession) -> None:
+        for lane in [lane for lane, lane_socket in self._sockets.items() if lane_socket.has_lost_its_address()]:
+            self.lanes_died += 1
+            self.end(lane)
         now_ms = self._now_ms()
         stalled = self.sender.stalled(now_ms)
         self.is_silent = not self._sockets or self.sender.is_silent(now_ms)
@@ -180,13 +193,7 @@ class Lanes:
         machine = session.Session()
         try:
             async with asyncio.timeout(DIAL_TIMEOUT_S) as opening:
-                async with http.ws_connect(
-                    self._connection.origin + "/v1/connect",
-                    max_msg_size=limits.MESSAGE_BYTES_MAX + 1,
-                    compress=0,
-                    heartbeat=HEARTBEAT_S,
-                    timeout=aiohttp.ClientWSTimeout(ws_close=1.0),
-                ) as websocket:
+                async with await self._connect(http) as websocket:
                     _tune(websocket)
                     _, join = machine.join(self._bundle, None)
                     await websocket.send_bytes(machine.hello())
@@ -219,6 +226,23 @@ class Lanes:
                 self.plan.dial_ended()
             if lane is not None:
                 self._died(lane, reset=was_reset)
+
+    async def _connect(self, http: aiohttp.ClientSession) -> aiohttp.ClientWebSocketResponse:
+        """Wait a moment for a network where there is none: a device that changes networks loses its address first."""
+        began_s = self._loop.time()
+        while True:
+            try:
+                return await http.ws_connect(
+                    self._connection.origin + "/v1/connect",
+                    max_msg_size=limits.MESSAGE_BYTES_MAX + 1,
+                    compress=0,
+                    heartbeat=HEARTBEAT_S,
+                    timeout=aiohttp.ClientWSTimeout(ws_close=1.0),
+                )
+            except aiohttp.ClientConnectorError as e:
+                if e.os_error.errno not in NO_NETWORK or self._loop.time() - began_s >= NETWORK_S_MAX:
+                    raise
+            await asyncio.sleep(PLAN_S)
 
     def end(self, lane: LaneId) -> None:
         """Leave a lane; what is under way on it alone goes out again."""
@@ -254,6 +278,9 @@ class Lanes:
         self.changed.set()
         self._receiver.closed(lane)
         self._transmit(self.sender.close(lane, self._now_ms()))
+        if not self._sockets:
+            self.is_silent = True
+            self.on_none_left()
 
     def _received(self, lane: LaneId, frame: frames.Carried | frames.Acked) -> None:
         now_ms = self._now_ms()
@@ -325,6 +352,9 @@ class _LaneSocket:
         transport = getattr(getattr(self._websocket, "_writer", None), "transport", None)
         if transport is not None:
             transport.abort()
+
+    def has_lost_its_address(self) -> bool:
+        return is_lost(self._websocket.get_extra_info("socket"))
 
 
 def _tune(websocket: aiohttp.ClientWebSocketResponse) -> None:
