@@ -184,6 +184,30 @@ async def test_who_hides_the_address_gathers_none_and_the_other_is_told(page: Pr
     await alice.call("hangUp", call)
 
 
+@pytest.mark.parametrize("who", [0, 1])
+async def test_who_hides_the_address_in_the_middle_of_a_call_leaves_the_direct_way_at_once(
+    page: Profile, who: int
+) -> None:
+    alice, bob = await page("alice"), await page("bob")
+    call = await in_call(alice, bob)
+    for tab in (alice, bob):
+        await carried(tab)
+    hiding, other = (alice, bob) if who == 0 else (bob, alice)
+    await hiding.call("attachDirect", call, "hidden")
+    view = await direct(hiding, lambda view: not view["carries"])
+    assert (view["state"], view["clause"]) == ("off", ", because you hide your address.")
+    await direct(other, lambda view: view["clause"] == ": the other side does not connect directly.")
+    for tab in (alice, bob):
+        made = await tab.page.evaluate("window.connections.map(({ connection }) => connection.connectionState)")
+        assert made == ["closed"]
+        await heard_for(tab, 20)
+        await complete(tab)
+    assert (await direct(hiding, lambda view: True))["framesDirect"] == view["framesDirect"]
+    verdicts = [e["call"]["verdicts"] for tab in (alice, bob) for e in (await tab.news("call"))[-1:]]
+    assert [v["verdict"] for found in verdicts for v in found if v["verdict"].startswith("direct")] == []
+    await alice.call("hangUp", call)
+
+
 async def test_a_stranger_learns_no_address(page: Profile) -> None:
     alice, bob = await page("alice"), await page("bob")
     conversation = await bob.call("conversationWith", "@alice")

@@ -162,6 +162,26 @@ async def test_a_call_and_messages_go_on_after_the_server_was_killed(server: Ser
             assert (await call.ended).value == "remote_hung_up"
 
 
+async def test_the_address_is_hidden_in_the_middle_of_a_call_from_the_settings_of_another_tab(server: Server) -> None:
+    async with chromium() as hers, chromium() as his:
+        alice = await Person.arrive(hers, server.url, "alice")
+        bob = await Person.arrive(his, server.url, "bob")
+        await alice.write("@bob", "I will call")
+        await bob.accept("@alice")
+        await alice.call()
+        await bob.answer()
+        for person in (alice, bob):
+            await person.told("Directly between the two devices.")
+        settings = await bob.context.new_page()
+        await settings.goto(f"{server.url}#/settings")
+        await settings.get_by_role("switch", name="Hide my address in calls").click(timeout=PATIENCE_S * 1000)
+        await bob.told("Through the message connection, because you hide your address.")
+        await alice.told("Through the message connection: the other side does not connect directly.")
+        await bob.talks()
+        await alice.hang_up()
+        await bob.told("The other side hung up.")
+
+
 @pytest.mark.promise("CANNOT-LOSE")
 async def test_a_call_that_loses_most_frames_goes_by_voice_notes_and_back(server: Server, bob: Client) -> None:
     async with chromium() as browser:

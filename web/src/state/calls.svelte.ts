@@ -38,6 +38,9 @@ export class Calls {
 
   constructor(outside: CallsOutside) {
     this.#outside = outside
+    outside.preferences.onChange((now, before) => {
+      if (now.hideAddress && !before.hideAddress) void this.#hideAddress()
+    })
   }
 
   get goesOn(): boolean {
@@ -202,6 +205,12 @@ export class Calls {
     if (this.sound !== sound) return
     const { openDirect, preferences } = this.#outside
     await this.#outside.engine.attachDirect(call, preferences.values.hideAddress ? "hidden" : (openDirect?.() ?? "unable"))
+  }
+
+  /** In the call that goes on too: it leaves the direct way, for good. */
+  async #hideAddress(): Promise<void> {
+    const call = this.#ownCall
+    if (call !== null) await this.#quietly(() => this.#outside.engine.attachDirect(call, "hidden"))
   }
 
   /** Ends the sound of `call`, or any that has no call. */

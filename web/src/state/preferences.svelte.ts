@@ -26,7 +26,7 @@ const DEFAULTS: PreferenceValues = {
   inputDeviceId: null, outputDeviceId: null,
 }
 
-const KEY = "preferences"
+export const KEY = "preferences"
 
 /** The two calls of `Storage` that are used. */
 export interface Keep {
@@ -56,6 +56,7 @@ export function readPreferences(kept: string | null): PreferenceValues {
 
 export class Preferences {
   readonly #keep: Keep | null
+  readonly #listeners: ((now: PreferenceValues, before: PreferenceValues) => void)[] = []
   values = $state.raw<PreferenceValues>(DEFAULTS)
 
   /** `keep` is null where the browser refuses storage: choices then last until the page closes. */
@@ -64,8 +65,24 @@ export class Preferences {
     this.values = readPreferences(keep?.getItem(KEY) ?? null)
   }
 
+  /** Called after each change, wherever it was made. */
+  onChange(listener: (now: PreferenceValues, before: PreferenceValues) => void): void {
+    this.#listeners.push(listener)
+  }
+
+  /** Another tab has kept this. */
+  keptElsewhere(kept: string | null): void {
+    this.#set(readPreferences(kept))
+  }
+
+  #set(values: PreferenceValues): void {
+    const before = this.values
+    this.values = values
+    for (const listener of this.#listeners) listener(values, before)
+  }
+
   change(some: Partial<PreferenceValues>): void {
-    this.values = { ...this.values, ...some }
+    this.#set({ ...this.values, ...some })
     try {
       this.#keep?.setItem(KEY, JSON.stringify(this.values))
     } catch {

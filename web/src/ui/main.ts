@@ -3,7 +3,7 @@
 import { mount } from "svelte"
 import { systemClock } from "../state/clock.js"
 import { connectEngine } from "../state/engine-client.js"
-import { Preferences } from "../state/preferences.svelte.js"
+import { KEY, Preferences } from "../state/preferences.svelte.js"
 import { Session } from "../state/session.svelte.js"
 import App from "./App.svelte"
 import { openDirectPeer } from "./call/direct-peer.js"
@@ -11,7 +11,7 @@ import { openSound, prepareSound } from "./call/sound.js"
 import { callWords } from "./call/words.js"
 import { notify } from "./platform/notices.js"
 import { browserPlace } from "./platform/place.js"
-import { browserStorage } from "./platform/storage.js"
+import { browserStorage, whenKeptElsewhere } from "./platform/storage.js"
 import "./kit/base.css"
 import { text } from "./text.js"
 
@@ -34,6 +34,9 @@ const session = new Session({
       () => session.go({ screen: "chat", id: conversation, info: false }))
   },
 })
+
+// What is chosen in one tab holds in all of them, and so in the one that has a call.
+whenKeptElsewhere(KEY, (kept) => preferences.keptElsewhere(kept))
 
 document.documentElement.lang = text.language
 document.documentElement.dir = new URLSearchParams(location.search).get("dir") === "rtl" ? "rtl" : text.direction

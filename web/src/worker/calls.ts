@@ -22,7 +22,7 @@ import { FirstFrame } from "./first-frame.js"
 import { Lanes } from "./lanes.js"
 import { whyHideFrom } from "./people.js"
 import type { CallRow } from "./store/rows.js"
-import type { DirectOrder } from "./direct-ports.js"
+import { endOf } from "./direct-ports.js"
 import type { Views } from "./views.js"
 import { sampleOf, viewOfVerdict, viewOfWay, type Way, wordsForWay } from "./way.js"
 
@@ -188,6 +188,7 @@ export class Calls {
 
   attachDirect(id: string, peer: MessagePort | "hidden" | "unable"): void {
     const current = this.require(id)
+    if (current.media === undefined) this.releaseDirect(current)
     current.directPeer = peer
     current.media?.direct.attach(peer)
   }
@@ -421,14 +422,16 @@ export class Calls {
     current.media?.stop()
     current.lanes.stop()
     current.ports?.forEach((port) => port.close())
-    if (current.media === undefined && current.directPeer instanceof MessagePort) {
-      current.directPeer.postMessage({ kind: "end" } satisfies DirectOrder)
-      current.directPeer.close()
-    }
+    if (current.media === undefined) this.releaseDirect(current)
     if (this.current === current) this.current = undefined
     current.phase = "ended"
     this.emit({ kind: "call", call: { ...this.viewOf(current), ended: wordsFor(reason, current.incoming) } })
     this.finish(current.wire, outcomeOf(reason, current.answered, !current.incoming))
+  }
+
+  /** Lets the page's half go that no media have taken. */
+  private releaseDirect({ directPeer }: Current): void {
+    if (directPeer instanceof MessagePort) endOf(directPeer)
   }
 
   private finish(id: string, outcome: ReturnType<typeof outcomeOf>): void {

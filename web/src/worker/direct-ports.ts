@@ -29,3 +29,10 @@ export type DirectNews =
   | { readonly kind: "closed"; readonly attempt: number }
   /** This device is on another network, or on one again. */
   | { readonly kind: "network" }
+
+/** Tells a page that its half is not wanted any more. */
+export function endOf(port: MessagePort): void {
+  port.onmessage = null
+  port.postMessage({ kind: "end" } satisfies DirectOrder)
+  port.close()
+}

@@ -2,14 +2,14 @@
 //
 // All rules are in core/protocol/carriers; WebRTC is in the page (ui/call/direct-peer). Keys stay here.
 import { bigEndian, concat, fromBigEndian } from "../core/bytes.js"
-import { decodeDirect, directBaseKey, type DirectMessage, encodeDirect } from "../core/e2ee/direct.js"
+import { decodeDirect, directBaseKey, type Description, type DirectMessage, encodeDirect } from "../core/e2ee/direct.js"
 import { E2eeError } from "../core/e2ee/errors.js"
 import { callKey, decodeHeader, HEADER_BYTES_MAX, LENGTH_BYTES, openFrame, sealFrame, SFrameReceiver, SFrameSender, TAG_BYTES } from "../core/e2ee/sframe.js"
 import { Arrivals, Attempts, Carriers, Step, Way } from "../core/protocol/carriers.js"
 import { paddedSize } from "../core/protocol/limits.js"
 import { Direct as Found } from "../core/protocol/verdicts.js"
 import type { DirectView } from "./api.js"
-import type { DirectNews, DirectOrder } from "./direct-ports.js"
+import { type DirectNews, type DirectOrder, endOf } from "./direct-ports.js"
 
 /** First byte of a body on the lanes that carries signalling of the direct channel. */
 export const DIRECT_SIGNAL_KIND = 3
@@ -17,6 +17,8 @@ const [FRAME, ANSWER] = [1, 2]
 const SEQ_BYTES = 4
 const ANSWER_BYTES = 1 + SEQ_BYTES + 2
 const STEP_MS = 100
+/** When a refusal that nobody asked for is said again: nobody would miss it. */
+const REFUSED_AGAIN_MS = [1_000, 3_000, 7_000]
 
 /** What became of a frame that came. */
 export type Heard = "new" | "copy" | "refused"
@@ -32,7 +34,7 @@ export interface DirectOutside {
 }
 
 export type WhyOff = "hidden" | "stranger" | "changed" | "group" | "unable"
-export type Reason = WhyOff | "waiting" | "refused" | "trying" | "compared" | "open" | "worse" | "lost" | "keys" | "failed"
+export type Reason = WhyOff | "waiting" | "refused" | "unanswered" | "trying" | "compared" | "open" | "worse" | "lost" | "keys" | "failed"
 
 interface Told {
   readonly state: DirectView["state"]
@@ -57,6 +59,10 @@ const TOLD: Readonly<Record<Reason, Told>> = {
   group: { state: "off", found: Found.OFF, clause: ", as all calls in groups.", why: "None is made in groups." },
   unable: { state: "off", found: Found.OFF, clause: ": this browser makes no direct connection.", why: "This browser makes none." },
   refused: { state: "blocked", found: Found.OFF, clause: ": the other side does not connect directly.", why: "The other side does not connect directly." },
+  unanswered: {
+    state: "off", found: Found.OFF, clause: ": the other side has not answered whether it connects directly.",
+    why: "The other side has not answered; it is asked again.",
+  },
   trying: { state: "trying", found: Found.TRYING, clause: "; a direct one is being tried.", why: "One is being tried." },
   compared: { state: "open", found: Found.OPEN, clause: " and directly, while the two are compared.", why: "It is open, and compared with the message connection." },
   open: { state: "open", found: Found.OPEN, clause: " and directly, while the two are compared.", why: "It is open." },
@@ -86,11 +92,14 @@ export class Direct {
   private early: DirectMessage | undefined
   private isPeerHere = false
   private isTrying = false
+  /** Both have described their ends: only then does it say something of the network that no channel opens. */
+  private isDescribed = false
   private isChannelOpen = false
   /** ICE has found a path in this attempt. */
   private hasPath = false
   private isOver = false
   private stepping: ReturnType<typeof setInterval> | undefined
+  private refusing: readonly ReturnType<typeof setTimeout>[] = []
   private ticking: ReturnType<typeof setTimeout> | undefined
   private reason: Reason = "waiting"
   private told = ""
@@ -121,28 +130,43 @@ export class Direct {
     return { state, clause, why, carries: way === Way.DIRECT, framesDirect, framesLanes }
   }
 
-  /** The page's half, or why there is none. Nothing is gathered where it is forbidden. */
+  /**
+   * The page's half, or why there is none. Nothing is gathered where it is forbidden; where it is from now on, the
+   * channel is left at once, and there is none in this call any more.
+   */
   attach(port: MessagePort | "hidden" | "unable"): void {
-    if (typeof port === "string") this.forbidden ??= port
+    if (typeof port === "string") return this.forbid(port)
     if (this.forbidden !== null) {
-      if (typeof port !== "string") {
-        port.postMessage({ kind: "end" } satisfies DirectOrder)
-        port.close()
-      }
-      this.show(this.forbidden)
-      const { early } = this
-      this.early = undefined
-      if (early !== undefined) this.obey(early)
-      else if (this.isPeerHere) this.refuseUnasked()
-      return
+      endOf(port)
+      return this.forbid(this.forbidden)
     }
-    if (typeof port === "string" || this.port !== undefined || this.isOver) return
+    if (this.port !== undefined || this.isOver) return
     this.port = port
     port.onmessage = ({ data }: MessageEvent<DirectNews>) => this.learned(data)
     this.stepping = setInterval(() => this.step(), STEP_MS)
     if (this.isPeerHere) this.attempts.wanted(performance.now())
     const { early } = this
     if (early !== undefined) this.obey(early)
+  }
+
+  private forbid(why: WhyOff): void {
+    this.forbidden ??= why
+    this.release()
+    this.show(this.forbidden)
+    const { early } = this
+    this.early = undefined
+    if (early !== undefined) this.obey(early)
+    else if (this.isPeerHere) this.refuseUnasked()
+  }
+
+  /** Lets the page's half go, and the channel before. */
+  private release(): void {
+    if (this.port === undefined) return
+    clearInterval(this.stepping)
+    if (this.isTrying || this.isChannelOpen) this.endChannel()
+    this.attempts.refused()
+    endOf(this.port)
+    this.port = undefined
   }
 
   /** A frame of the peer was opened: it is in the call, and hears us. */
@@ -154,7 +178,12 @@ export class Direct {
   }
 
   private refuseUnasked(): void {
-    if (this.offers) this.say({ kind: "refuse", attempt: this.attempt, description: null })
+    // Until the other side has offered it need not be told: its offer is answered.
+    if (!this.offers && this.attempt === 0) return
+    const refuse = (): void => this.say({ kind: "refuse", attempt: this.attempt, description: null })
+    refuse()
+    this.refusing.forEach(clearTimeout)
+    this.refusing = REFUSED_AGAIN_MS.map((ms) => setTimeout(refuse, ms))
   }
 
   /** Takes the call's base key of another epoch; the counter goes on. */
@@ -170,9 +199,9 @@ export class Direct {
     this.isOver = true
     clearInterval(this.stepping)
     clearTimeout(this.ticking)
+    this.refusing.forEach(clearTimeout)
     this.channel?.close()
-    this.order({ kind: "end" })
-    this.port?.close()
+    if (this.port !== undefined) endOf(this.port)
     this.port = this.channel = undefined
   }
 
@@ -248,13 +277,14 @@ export class Direct {
     this.attempt = order.attempt
     this.isTrying = true
     this.hasPath = false
+    this.isDescribed = order.kind === "answer"
     this.attempts.began(performance.now())
     this.show(isNews ? "trying" : this.reason)
     this.order(order)
   }
 
   private channelEnded(): void {
-    const reason = this.isChannelOpen ? "lost" : this.hasPath ? "keys" : "failed"
+    const reason = this.isChannelOpen ? "lost" : this.hasPath ? "keys" : this.isDescribed ? "failed" : "unanswered"
     this.endChannel()
     this.show(reason)
   }
@@ -351,7 +381,7 @@ export class Direct {
     const { kind, attempt, description } = message
     if (this.isOver) return
     if (this.forbidden !== null) {
-      if (kind === "offer" || kind === "ask") this.say({ kind: "refuse", attempt, description: null })
+      if (kind !== "refuse") this.say({ kind: "refuse", attempt, description: null })
       return
     }
     if (this.port === undefined) {
@@ -359,9 +389,14 @@ export class Direct {
       return
     }
     if (kind === "offer" && !this.offers && attempt > this.attempt && description !== null) this.begin({ kind: "answer", attempt, description })
-    else if (kind === "answer" && this.offers && attempt === this.attempt && description !== null) this.order({ kind: "accept", attempt, description })
+    else if (kind === "answer" && this.offers && attempt === this.attempt && description !== null) this.accept(attempt, description)
     else if (kind === "ask" && this.offers) this.networkChanged()
     else if (kind === "refuse" && attempt === this.attempt) this.refused()
+  }
+
+  private accept(attempt: number, description: Description): void {
+    this.isDescribed = true
+    this.order({ kind: "accept", attempt, description })
   }
 
   private refused(): void {

@@ -258,6 +258,29 @@ staged("who hides the address has no direct peer made", async (stage) => {
   assert.deepEqual([stage.directPeers, fake.asked.at(-1)], [1, "attachDirect(port)"])
 })
 
+staged("who hides the address in the middle of a call hides it at once, in whichever tab", async (stage) => {
+  const { fake, session } = stage
+  const hidden = (): number => fake.asked.filter((asked) => asked === "attachDirect(hidden)").length
+  session.preferences.change({ hideAddress: true })
+  session.preferences.change({ hideAddress: false })
+  assert.equal(hidden(), 0, "there is no call")
+  await session.calls.place(fake.idOf("@ana"))
+  fake.call("@ana", { phase: "in_call" })
+  session.preferences.change({ ringSound: false })
+  session.preferences.change({ hideAddress: true })
+  session.preferences.change({ ringSound: true })
+  await settled()
+  assert.equal(hidden(), 1)
+  fake.call("@ana", { phase: "ended", ended: "They hung up." })
+  await settled()
+  session.preferences.change({ hideAddress: false })
+  await session.calls.place(fake.idOf("@ana"))
+  session.preferences.keptElsewhere(JSON.stringify({ hideAddress: true, ringSound: "loud" }))
+  await settled()
+  assert.equal(hidden(), 2)
+  assert.deepEqual([session.preferences.values.hideAddress, session.preferences.values.ringSound], [true, true])
+})
+
 staged("a call's sound begins with the answer and ends with the call", async ({ fake, session, sounds, clock }) => {
   fake.call("@tomas", {})
   await settled()

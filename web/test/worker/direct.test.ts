@@ -68,12 +68,14 @@ class Device {
   readonly heard = new Map<number, number>()
   readonly lanes: Uint8Array[] = []
   other: Device | undefined
+  /** What it says of the direct channel is lost. */
+  isUnheard = false
   sender: SFrameSender | undefined
   private readonly receiver = new SFrameReceiver()
 
   constructor(readonly leaf: number, readonly otherLeaf: number, why: WhyOff | null = null) {
     this.direct = new Direct(leaf, otherLeaf, why, {
-      onLanes: (body) => this.lanes.push(body) > 0 && setImmediate(() => void this.other?.direct.signal(body.subarray(1))),
+      onLanes: (body) => this.lanes.push(body) > 0 && !this.isUnheard && setImmediate(() => void this.other?.direct.signal(body.subarray(1))),
       frameOnLanes: (sealed) => this.lanes.push(sealed) > 0 && setImmediate(() => this.other?.cameByLanes(sealed)),
       opened: (sealed) => this.open(sealed),
       changed: () => undefined,
@@ -209,6 +211,62 @@ for (const why of ["hidden", "stranger", "changed", "group"] as const) {
     })
   }
 }
+
+for (const who of [0, 1]) {
+  for (const isUnheard of [false, true]) {
+    test(`device ${who} hides its address in the middle of a call: all leave the direct way at once${isUnheard ? ", though it is not heard at first" : ""}`, async () => {
+      const devices = await two()
+      await talk(devices, 4_020)
+      const [hiding, other] = [devices[who]!, devices[1 - who]!]
+      assert.ok(hiding.direct.view.carries && other.direct.view.carries)
+      hiding.isUnheard = isUnheard
+      const { framesDirect } = hiding.direct.view
+      hiding.direct.attach("hidden")
+      assert.match(hiding.direct.view.clause, /because you hide your address/)
+      assert.deepEqual(hiding.peer.orders.at(-1), { kind: "end" })
+      await talk(devices, 500)
+      hiding.isUnheard = false
+      await talk(devices, 20_000)
+      assert.equal(hiding.direct.view.framesDirect, framesDirect)
+      assert.deepEqual(hiding.peer.orders.at(-1), { kind: "end" }, "its page is asked for nothing any more")
+      assert.deepEqual([hiding.direct.view.state, hiding.direct.view.carries, other.direct.view.carries], ["off", false, false])
+      assert.match(other.direct.view.clause, /other side does not connect/)
+      assert.equal(other.direct.found, "off", "the network is not to blame")
+      for (const device of devices) {
+        assert.ok(device.gapMs() <= 300, `${device.gapMs()} ms`)
+        assert.ok(device.heard.size >= nowMs / FRAME_MS - 2)
+      }
+      devices.forEach(({ direct }) => direct.stop())
+    })
+  }
+}
+
+test("who hides the address while a channel is being tried takes part no longer", async () => {
+  const [a, b] = await two()
+  a.peer.reaches = "nothing"
+  await talk([a, b], 1_000)
+  a.direct.attach("hidden")
+  await talk([a, b], 15_000)
+  assert.deepEqual([a.direct.view.state, a.direct.found, b.direct.found], ["off", "off", "off"])
+  assert.match(b.direct.view.clause, /other side does not connect/)
+  assert.deepEqual(a.peer.orders.at(-1), { kind: "end" })
+  a.direct.stop()
+  b.direct.stop()
+})
+
+test("a refusal that is lost is no verdict about the network", async () => {
+  const [a, b] = await two(null, "hidden")
+  b.isUnheard = true
+  await talk([a, b], 9_000)
+  assert.equal(a.direct.found, "off")
+  assert.match(a.direct.view.clause, /has not answered/)
+  b.isUnheard = false
+  await talk([a, b], 15_000)
+  assert.match(a.direct.view.clause, /other side does not connect/)
+  assert.equal(a.direct.found, "off")
+  a.direct.stop()
+  b.direct.stop()
+})
 
 test("a channel that was handed over says nothing of the network when the other side wanted none", async () => {
   const [a, b] = [new Device(0, 1), new Device(1, 0)]

@@ -9,3 +9,10 @@ export function browserStorage(): Keep | null {
     return null
   }
 }
+
+/** Calls `listener` with what another tab has kept under `key`. */
+export function whenKeptElsewhere(key: string, listener: (kept: string | null) => void): void {
+  window.addEventListener("storage", (event) => {
+    if (event.key === key) listener(event.newValue)
+  })
+}
