@@ -7,10 +7,13 @@ from collections.abc import Awaitable, Callable
 
 import pytest
 
+from ringthrough.client.calls import Call
 from ringthrough.client.client import Client
+from ringthrough.client.media import NullSink, SilentSource
 from ringthrough.e2ee import content as mimi
 from ringthrough.protocol import limits
 from tests.web.engine_page import EngineFault, Tab
+from tests.web.test_engine_calls import PACKET, phase
 
 pytestmark = pytest.mark.slow
 
@@ -48,3 +51,33 @@ async def test_notes_are_kept_to_be_heard_and_what_is_none_is_refused(
         await alice.call("fetchNote", text["id"])
     assert refused.value.code == "unknown_message"
     assert (await alice.conversation("@bob"))["unread"] == 2
+
+
+async def test_notes_that_still_wait_when_one_hangs_up_are_unread(
+    profile: Callable[[str], Awaitable[Tab]], sdk: Callable[..., Awaitable[Client]]
+) -> None:
+    """The page plays none of them: it is told of a loudspeaker that is slow."""
+    bob, alice = await sdk("bob"), await profile("alice")
+    calls: list[Call] = []
+    bob.calls.ring = calls.append
+    chat = await alice.call("conversationWith", "@bob")
+    call = await alice.call("placeCall", chat)
+    await phase(alice, call, "ringing_there")
+    await alice.page.evaluate("window.attach", [call, PACKET])
+    calls[0].answer(SilentSource(), NullSink())
+    await phase(alice, call, "in_call")
+    (here,) = bob.conversations()
+    for number in range(2):
+        note = mimi.Note(calls[0].call_id, number, GOOD)
+        await here.send(mimi.note_message(bob.context.random(16), note))
+    calls[0].hang_up()
+    await here.send(mimi.note_message(bob.context.random(16), mimi.Note(calls[0].call_id, 2, GOOD)))
+    await phase(alice, call, "ended")
+
+    async def all_three() -> bool:
+        return bool((await alice.conversation("@bob"))["unread"] == 3)
+
+    await alice.until("the notes", all_three)
+    assert sorted(m["body"]["kind"] for m in await alice.messages(chat)) == ["call", "note", "note", "note"]
+    await alice.reload()
+    assert (await alice.conversation("@bob"))["unread"] == 3

@@ -81,13 +81,17 @@ export function shapeOf(timeline: Timeline, index: number): RowShape {
   }
 }
 
-/** The first of the newest `unread` messages that others sent, or null. */
+/** Calls that one missed are news; of the others one knows. */
+const isNews = ({ sender, body }: MessageView): boolean =>
+  !sender.isMe && (body.kind !== "call" || (body.outcome === "missed" && !body.outgoing))
+
+/** The first of the newest `unread` messages that are news, or null. */
 export function firstUnread(timeline: Timeline, unread: number): MessageId | null {
   let left = unread
   let found: MessageId | null = null
   for (let index = timeline.length - 1; index >= 0 && left > 0; index--) {
     const message = timeline[index]!
-    if (message.sender.isMe) continue
+    if (!isNews(message)) continue
     found = message.id
     left--
   }

@@ -34,6 +34,7 @@ export function finishCall(tx: Transaction, id: string, outcome: CallOutcome, no
   const row = tx.get("call", id)
   forgetCallKeys(tx, id)
   if (row === undefined || row.outcome !== null) return
+  const unheard = row.unheardNotes ?? 0
   const seconds = row.answeredS === 0 ? 0 : Math.max(0, nowS - row.answeredS)
   tx.put("call", id, { ...row, outcome, seconds })
   if (tx.get("conversation", row.conversation) === undefined) return
@@ -42,6 +43,14 @@ export function finishCall(tx: Transaction, id: string, outcome: CallOutcome, no
     status: row.outgoing ? "sent" : "received", kind: "call", text: "", edited: false, replyTo: null, reactions: [], file: null,
     content: null, call: { outgoing: row.outgoing, outcome, seconds }, deliveredTo: [],
   })
+  const { unread = 0 } = tx.get("conversation", row.conversation) ?? {}
+  tx.patch("conversation", row.conversation, { unread: unread + unheard })
+}
+
+/** So many more voice notes of a call were heard to their end while it lasts. */
+export function notesHeard(tx: Transaction, id: string, count: number): void {
+  const row = tx.get("call", id)
+  if (row?.outcome === null) tx.patch("call", id, { unheardNotes: Math.max(0, (row.unheardNotes ?? 0) - count) })
 }
 
 export const history = (store: Store, idOf: (conversation: number) => string, addressOf: (id: string) => string): CallHistoryEntry[] =>

@@ -65,7 +65,7 @@ export class CallMedia {
     private readonly lanes: Pick<Lanes, "send" | "isNarrow">,
     private readonly heard: () => void,
     private readonly reported: (report: PlayoutReport) => void,
-    notes: Pick<NotesOutside, "say" | "sent" | "changed">,
+    notes: Pick<NotesOutside, "say" | "sent" | "heard" | "changed">,
     whyNotDirect: WhyOff | null,
     directChanged: () => void,
   ) {
@@ -114,6 +114,7 @@ export class CallMedia {
       else if (data.kind === "receiver") this.heardState(data)
       else if (data.kind === "notes") this.notes.played(data.waiting)
     }
+    this.notes.playerChanged()
     this.mute(muted)
     this.silence.stop(performance.now())
     this.codeBy(this.profile.name)

@@ -19,6 +19,8 @@ export interface NotesOutside {
   say(number: number, packets: readonly Uint8Array[]): Promise<string>
   /** Waits until the log has it. */
   sent(message: string): Promise<void>
+  /** So many more notes of the peer were played to their end. */
+  heard(count: number): void
   changed(): unknown
 }
 
@@ -115,8 +117,14 @@ export class CallNotes {
 
   /** So many notes wait at the loudspeaker, the one that is heard among them. */
   played(waiting: number): void {
+    if (waiting < this.playing) this.outside.heard(this.playing - waiting)
     this.playing = waiting
     this.outside.changed()
+  }
+
+  /** Another loudspeaker is in use, and has no note yet. */
+  playerChanged(): void {
+    this.playing = 0
   }
 
   private second(nowMs: number): void {

@@ -12,7 +12,7 @@ import type { CallHistoryEntry, CallPhase, CallView, EngineEvent, TracePoint } f
 import type { PlayoutReport } from "./audio-ports.js"
 import { random } from "./buffers.js"
 import { forgetCallKeys } from "./call-keys.js"
-import { finishCall, history, outcomeOf, putCall, wordsFor } from "./call-log.js"
+import { finishCall, history, notesHeard, outcomeOf, putCall, wordsFor } from "./call-log.js"
 import { CallMedia } from "./call-media.js"
 import type { Context } from "./context.js"
 import type { Arrival, Conversation } from "./conversation.js"
@@ -341,6 +341,7 @@ export class Calls {
     const media = new CallMedia(
       current.conversation, id, peerLeaf, current.lanes, () => this.heard(current), (report) => this.reported(current, report), {
         say: (number, packets) => this.sayNote(current, number, packets), sent: (id) => current.conversation.sent(id),
+        heard: (count) => this.log((tx) => notesHeard(tx, current.wire, count)),
         changed: () => this.current === current && this.show(current),
       },
       current.whyNotDirect, () => this.directChanged(current),

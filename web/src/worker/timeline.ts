@@ -100,8 +100,11 @@ export function addLine(tx: Transaction, line: Omit<MessageRow, "order"> & { rea
   const row: MessageRow = { ...line, order: line.order ?? conversation.nextOrder }
   tx.putMessage(row)
   const arrives = row.status === "received" && ["text", "file", "note", "unknown"].includes(row.kind)
-  // A note of the call that goes on is heard there.
-  const counts = arrives && (row.note === undefined || tx.get("call", row.note.callId)?.outcome !== null)
+  // A note of the call that goes on is heard there; what is left of them counts when it is over.
+  const call = row.note && tx.get("call", row.note.callId)
+  const isHeard = arrives && call?.outcome === null
+  if (isHeard) tx.patch("call", call.id, { unheardNotes: (call.unheardNotes ?? 0) + 1 })
+  const counts = arrives && !isHeard
   const toConfirm = arrives ? [...conversation.toConfirm, row.id].slice(-TO_CONFIRM_MAX) : conversation.toConfirm
   tx.patch("conversation", line.conversation, {
     nextOrder: conversation.nextOrder + (line.order === null ? 1 : 0),

@@ -123,6 +123,10 @@ void test("neighbours stand together for five minutes, one day, one person", () 
   assert.deepEqual(list.map((_, index) => shapeOf(list, index).endsGroup), [false, true, true, true, true])
   assert.equal(firstUnread(list, 2), list[1]!.id)
   assert.equal(firstUnread(list, 0), null)
+  const call = (order: number, some: Partial<Extract<MessageView["body"], { kind: "call" }>>): MessageView =>
+    message(order, { body: { kind: "call", outgoing: false, outcome: "answered", seconds: 9, ...some } })
+  assert.equal(firstUnread([...list, call(32, {})], 1), list[4]!.id, "a call that was answered is no news")
+  assert.equal(firstUnread([...list, call(32, { outcome: "missed" })], 1), message(32).id)
 })
 
 void test("only what is an address is taken for one", () => {

@@ -19,11 +19,13 @@ class Side {
   readonly muted: boolean[] = []
   readonly played: (readonly Uint8Array[])[] = []
   readonly said: { number: number; packets: readonly Uint8Array[] }[] = []
+  heardCount = 0
   readonly notes = new CallNotes({
     mute: (muted) => this.muted.push(muted),
     play: (packets) => this.played.push(packets),
     say: async (number, packets) => String(this.said.push({ number, packets })),
     sent: () => Promise.resolve(),
+    heard: (count) => (this.heardCount += count),
     changed: () => undefined,
   })
 
@@ -177,6 +179,24 @@ test("each note is played once [CANNOT-FORGE]", () =>
     for (const number of [0, 0, 2, 1]) side.notes.arrived(number, packets)
     side.notes.arrived(3, [])
     assert.equal(side.played.length, 2)
+  }))
+
+test("it is told which notes were heard to their end, and no other player's", () =>
+  inNotes(async (side) => {
+    const packets = Array.from({ length: 10 }, (_, number) => speech(number))
+    for (const number of [0, 1, 2]) {
+      side.notes.arrived(number, packets)
+      side.notes.played(number + 1)
+    }
+    assert.equal(side.heardCount, 0)
+    side.notes.played(2)
+    assert.equal(side.heardCount, 1)
+    // Another page takes over, and has none of them.
+    side.notes.playerChanged()
+    side.notes.arrived(3, packets)
+    side.notes.played(1)
+    side.notes.played(0)
+    assert.equal(side.heardCount, 2)
   }))
 
 test("a note that is none is refused, wherever it is in a message [CANNOT-FORGE]", () => {

@@ -48,7 +48,7 @@ export class Side {
       },
     }
     this.media = new CallMedia(conversation as unknown as Conversation, CALL, peer, lanes, () => this.noted++, () => undefined, {
-      say: () => Promise.resolve(""), sent: () => Promise.resolve(), changed: () => undefined,
+      say: () => Promise.resolve(""), sent: () => Promise.resolve(), heard: () => undefined, changed: () => undefined,
     }, "hidden", () => undefined)
   }
 

@@ -2,7 +2,7 @@ import assert from "node:assert/strict"
 import { test } from "node:test"
 import { fromHex } from "../../src/core/bytes.js"
 import * as mimi from "../../src/core/e2ee/content/index.js"
-import { finishCall } from "../../src/worker/call-log.js"
+import { finishCall, notesHeard } from "../../src/worker/call-log.js"
 import type { CallRow, MessageRow } from "../../src/worker/store/rows.js"
 import type { Store } from "../../src/worker/store/store.js"
 import { apply, place, type Said } from "../../src/worker/timeline.js"
@@ -120,11 +120,12 @@ test("a file keeps what fetches it until it is deleted", async () => {
   assert.equal((await row(store, 1)).content, null)
 })
 
+const note = (number: number, call: number, packets = 20): Said => {
+  const sounds = Array.from({ length: packets }, () => Uint8Array.of(0x58, 1))
+  return said(number, mimi.noteMessage(salt(), { callId: new Uint8Array(16).fill(call), number, packets: sounds }))
+}
+
 test("a voice note is a line, counted unless its call goes on and it is heard there", async () => {
-  const note = (number: number, call: number, packets = 20): Said => {
-    const sounds = Array.from({ length: packets }, () => Uint8Array.of(0x58, 1))
-    return said(number, mimi.noteMessage(salt(), { callId: new Uint8Array(16).fill(call), number, packets: sounds }))
-  }
   const store = await storeWith(note(1, 7), note(2, 7, 0))
   assert.equal(store.get("conversation", 1)?.unread, 1)
   assert.equal(store.get("conversation", 1)?.lastText, "Voice note, 1 s")
@@ -157,4 +158,21 @@ test("a call is what the conversation says last, until something is said after i
   assert.deepEqual(last(), ["", { outgoing: false, outcome: "missed", seconds: 0 }])
   await store.transaction((tx) => apply(tx, text(3, "sorry")))
   assert.deepEqual(last(), ["sorry", null])
+})
+
+test("notes of a call that nobody heard to the end are unread when it is over", async () => {
+  const id = "08".repeat(16)
+  const store = await storeWith()
+  const unread = (): number | undefined => store.get("conversation", 1)?.unread
+  await store.transaction((tx) => tx.put("call", id, callRow(id, { answeredS: 2 })))
+  for (const number of [1, 2, 3]) await store.transaction((tx) => apply(tx, note(number, 8)))
+  await store.transaction((tx) => apply(tx, note(4, 8, 0))) // only says that somebody is there
+  await store.transaction((tx) => apply(tx, note(3, 8))) // said twice
+  await store.transaction((tx) => notesHeard(tx, id, 1))
+  assert.equal(unread(), 0)
+  await store.transaction((tx) => finishCall(tx, id, "answered", 10, "me"))
+  assert.equal(unread(), 2)
+  await store.transaction((tx) => notesHeard(tx, id, 1)) // too late to know what it was
+  await store.transaction((tx) => apply(tx, note(5, 8)))
+  assert.equal(unread(), 3)
 })

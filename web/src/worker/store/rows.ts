@@ -169,6 +169,8 @@ export interface CallRow {
   /** Null while it lasts. */
   readonly outcome: CallOutcome | null
   readonly seconds: number
+  /** Voice notes of others that have come while it lasts and were not heard to their end. Not in rows that older versions wrote. */
+  readonly unheardNotes?: number
 }
 
 export interface Rows {
