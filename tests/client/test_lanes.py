@@ -16,11 +16,12 @@ from ringthrough.client import lanes as lanes_module
 from ringthrough.client.calls import Call
 from ringthrough.client.lanes import REHEARSAL_KIND, Lanes
 from ringthrough.client.media import NullSink, SilentSource
+from ringthrough.protocol import frames
 from ringthrough.protocol.calls import EndReason
 from ringthrough.protocol.lanes import LaneId
 from ringthrough.protocol.limits import PADDED_SIZES_BYTES
 
-from .conftest import World, soon
+from .conftest import WAIT_S, World, soon
 from .test_calls import Tone, call_of, ended, pair, rings, talking
 
 
@@ -185,6 +186,38 @@ async def test_a_lane_waits_for_a_network(world: World, monkeypatch: pytest.Monk
     monkeypatch.setattr(lanes_module, "NETWORK_S_MAX", 0.0)
     with pytest.raises(aiohttp.ClientConnectorError):
         await soon(connect(Nowhere(failures=1)))
+
+
+async def test_a_lane_takes_frames_before_it_is_joined_only_where_no_other_does(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("BACK_OFF_S_IN_CALL", "STEADY_S"):  # the message connection stays away
+        monkeypatch.setattr(connection_module, name, WAIT_S * 10)
+    monkeypatch.setattr(connection_module, "BACK_OFF_S", (WAIT_S * 10,))
+    _, _, call, _, _, at_bob = await talking(world)
+    lanes = lanes_of(call)
+    await has_lanes(lanes, 2)
+    happened: list[str] = []
+    joined, opened = lanes._joined, lanes._opened
+
+    def note_joined(frame: frames.Joined) -> None:
+        happened.append("joined")
+        joined(frame)
+
+    def note_opened(lane_socket: Any) -> LaneId:
+        happened.append("opened")
+        return opened(lane_socket)
+
+    monkeypatch.setattr(lanes, "_joined", note_joined)
+    monkeypatch.setattr(lanes, "_opened", note_opened)
+    lanes.end(lanes.sender.lanes[1])
+    await has_lanes(lanes, 2)
+    assert happened == ["joined", "opened"]
+    happened.clear()
+    for lane in lanes.sender.lanes:
+        lanes.end(lane)
+    await at_bob.hears(slots=30)
+    assert happened[:2] == ["opened", "joined"]
 
 
 async def test_after_the_call_no_lane_is_left(world: World) -> None:

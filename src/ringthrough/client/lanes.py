@@ -199,6 +199,8 @@ class Lanes:
                     await websocket.send_bytes(machine.hello())
                     await websocket.send_bytes(join)
                     lane_socket = _LaneSocket(websocket, self._spawn)
+                    if not self._sockets:  # nothing else takes frames, and these may follow in the same breath
+                        lane = self._opened(lane_socket)
                     async for message in websocket:
                         if message.type is not aiohttp.WSMsgType.BINARY:
                             break
@@ -208,7 +210,7 @@ class Lanes:
                             self.plan.dial_ended()
                             dialled = True
                             self._joined(event.frame)
-                            lane = self._opened(lane_socket)
+                            lane = self._opened(lane_socket) if lane is None else lane
                         elif isinstance(event, session.RequestRefused):
                             log.info("no lane: %s", event.error.code)
                             break
