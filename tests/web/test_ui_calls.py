@@ -152,6 +152,49 @@ async def test_a_call_by_voice_notes_is_spoken_by_key_by_pointer_and_by_click_al
         await until_asked(page, [*spoken, "speak(false)"], "speak")  # the last one is the hold's
 
 
+async def test_the_microphone_closes_wherever_the_focus_is_when_the_key_comes_up() -> None:
+    async with opened() as page:
+        await SCREENS["call-notes"][1](page)
+        hold = page.get_by_role("button", name="Hold and speak")
+        release = page.get_by_role("button", name="Let go to send")
+        spoken: list[str] = []
+
+        async def press(key: str) -> None:
+            await hold.focus()
+            await page.keyboard.down(key)
+            await expect(release).to_have_attribute("aria-pressed", "true")
+
+        async def said() -> None:
+            spoken.extend(("speak(true)", "speak(false)"))
+            await until_asked(page, spoken, "speak")
+
+        elsewhere = [
+            page.get_by_role("button", name="Hang up"),
+            page.get_by_role("link", name="Settings"),
+            page.get_by_role("searchbox", name="Search chats"),
+        ]
+        for key in ("Space", "Enter"):
+            for target in elsewhere:
+                await press(key)
+                await target.focus()
+                await page.keyboard.up(key)
+                await said()
+                await expect(hold).to_have_attribute("aria-pressed", "false")
+        await expect(page.get_by_role("searchbox", name="Search chats")).to_have_value("")
+        assert "hangUp()" not in await asked(page), "the key was not meant for the button that has the focus now"
+        # Another window, or the address line, takes the keys: they do not come up here.
+        await press("Space")
+        await page.evaluate("window.dispatchEvent(new Event('blur'))")
+        await said()
+        await page.keyboard.up("Space")
+        # The button itself goes away.
+        await press("Space")
+        await page.evaluate("location.hash = '#/settings'")
+        await said()
+        await page.keyboard.up("Space")
+        await until_asked(page, spoken, "speak")
+
+
 async def test_a_voice_note_is_played_and_stopped() -> None:
     async with opened() as page:
         await SCREENS["voice-note"][1](page)
