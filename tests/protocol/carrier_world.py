@@ -59,7 +59,8 @@ class World:
 
     def close(self) -> None:
         bodies = self.carriers.closed(self.now)
-        self.events.append(["closed", self.now, [int.from_bytes(body, "big") for body in bodies]])
+        numbers = [int.from_bytes(body, "big") for body in bodies]
+        self.events.append(["closed", self.now, numbers, self.carriers.was_bad])
         for body in bodies:
             self._fly("lanes", int.from_bytes(body, "big"), 0)
 
@@ -120,6 +121,16 @@ def lossy(delay_ms: int, share: float, seed: int) -> Callable[[int], int | None]
     def delay(now: int) -> int | None:
         dice = random.Random(seed * 1_000_003 + now)
         return None if dice.random() < share else delay_ms + dice.randrange(10)
+
+    return delay
+
+
+def bursts(delay_ms: int, share: float, seed: int) -> Callable[[int], int | None]:
+    """A way that is gone for 180 ms at a time, in all for this share of it."""
+    path = lossy(delay_ms, 0, seed)
+
+    def delay(now: int) -> int | None:
+        return None if random.Random(seed * 1_000_003 + now // 180).random() < share else path(now)
 
     return delay
 

@@ -13,7 +13,7 @@ from pathlib import Path
 
 from ringthrough.protocol.carriers import Arrivals, Attempts, Carriers
 
-from .carrier_world import Event, World, cut, lossy, steady
+from .carrier_world import Event, World, bursts, cut, lossy, steady
 
 FOLDER = Path(__file__).resolve().parents[2] / "vectors" / "carriers"
 
@@ -21,7 +21,8 @@ FOLDER = Path(__file__).resolve().parents[2] / "vectors" / "carriers"
 def replay(events: list[Event]) -> list[Event]:
     """Do what `events` say; return them with the answers filled in, at their end.
 
-    ["opened", now], ["closed", now, bodies], ["send", number, now, seq, lanes, way], ["acked", seq, behind, now],
+    ["opened", now], ["closed", now, bodies, was_bad], ["send", number, now, seq, lanes, way],
+    ["acked", seq, behind, now],
     ["tick", now, bodies, way, is_lost, late_ms], ["by_lanes", counter, now], ["by_direct", counter, now, behind];
     of the attempts of one that offers: ["wanted", now], ["began", now], ["ready", now], ["ended", now],
     ["refused", now],
@@ -39,7 +40,7 @@ def replay(events: list[Event]) -> list[Event]:
             case "opened", now:
                 carriers.opened(now)
             case "closed", now, *_:
-                event = ["closed", now, numbers(carriers.closed(now))]
+                event = ["closed", now, numbers(carriers.closed(now)), carriers.was_bad]
             case "send", number, now, *_:
                 sending = carriers.send(number.to_bytes(4, "big"), now)
                 event = ["send", number, now, sending.seq, sending.lanes, int(carriers.way)]
@@ -83,6 +84,7 @@ WORLDS: dict[str, tuple[str, World, float, int | None]] = {
     "lossy": ("one in twenty is lost", World(lossy(10, 0.05, 3), lossy(40, 0.01, 4)), 30, None),
     "cut": ("the path is cut silently", World(cut(steady(20), 6_010), steady(60)), 9, None),
     "frozen": ("it freezes for a moment", World(cut(steady(10), 6_000, 6_150), steady(40)), 10, None),
+    "degraded": ("much is lost in bursts before it falls silent", World(bursts(80, 0.3, 0), steady(40)), 6, None),
     "closed": ("the channel is closed", World(steady(30), steady(40)), 9, 6_010),
 }
 """What each shows, its paths, how many seconds it runs and when the channel closes."""

@@ -30,3 +30,4 @@ def test_the_scripts_together_use_every_answer() -> None:
     assert {event[4] for event in events if event[0] == "tick"} == {False, True}
     assert {event[2] for event in events if event[0] == "step"} == {int(step) for step in Step}
     assert any(event[2] for event in events if event[0] == "closed")
+    assert {event[3] for event in events if event[0] == "closed"} == {False, True}

@@ -7,7 +7,7 @@ import pytest
 from ringthrough.protocol import carriers as rule
 from ringthrough.protocol.carriers import Arrivals, Attempts, Carriers, Step, Way
 
-from .carrier_world import FRAME_MS, World, cut, lossy, steady
+from .carrier_world import FRAME_MS, World, bursts, cut, lossy, steady
 
 
 def test_without_a_channel_everything_goes_on_the_lanes() -> None:
@@ -58,6 +58,23 @@ def test_a_path_that_is_silently_cut_is_left_without_a_gap(at_ms: int, both_dire
     assert world.lost_ms - at_ms <= rule.SILENT_MS + 2 * FRAME_MS
     assert world.gap_ms() <= 300
     assert len(world.heard) >= 15_000 // FRAME_MS - 3, "what was under way came on the lanes"
+
+
+@pytest.mark.parametrize("at_ms", range(2_000, 10_000, 700))
+def test_one_that_falls_silent_was_good_if_it_answered_until_then(at_ms: int) -> None:
+    world = World(cut(steady(20), at_ms), steady(60)).run(12)
+    assert world.lost_ms is not None
+    assert not world.carriers.was_bad
+
+
+@pytest.mark.parametrize("closed_ms", [None, 2_000])
+def test_one_that_loses_much_before_it_falls_silent_or_is_closed_was_bad(closed_ms: int | None) -> None:
+    bad = cut(bursts(20, 0.25, 6), 2_500)
+    world = World(bad, steady(60)).run(5, closed_ms=closed_ms)
+    assert world.carriers.was_bad
+    world.carriers.opened(6_000)
+    world.carriers.closed(6_010)
+    assert not world.carriers.was_bad, "of another channel nothing is known"
 
 
 def test_answers_that_do_not_come_back_are_no_better_than_none() -> None:

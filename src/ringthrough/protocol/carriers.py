@@ -63,12 +63,22 @@ class _Sent:
     is_late: bool = False
 
 
+@dataclass(frozen=True, slots=True)
+class _Outcome:
+    at_ms: float
+    sent_ms: float
+    in_time: bool
+    behind_ms: int
+
+
 class Carriers:
     """One device's sending. The shell opens and closes channels; `is_lost` asks it to close the present one."""
 
     def __init__(self) -> None:
         self.way = Way.LANES
         self.is_lost = False
+        self.was_bad = False
+        """Whether the channel that ended last had left too much unanswered before it fell silent."""
         self.frames_direct = 0
         self.frames_lanes = 0
         self._is_open = False
@@ -80,7 +90,9 @@ class Carriers:
         self._srtt_ms: float | None = None
         self._rttvar_ms = 0.0
         self._late_run = 0
-        self._outcomes: deque[tuple[float, bool, int]] = deque()
+        self._answered_ms = float("-inf")
+        """When the newest frame was sent that was answered."""
+        self._outcomes: deque[_Outcome] = deque()
         self._rest_ms = REST_MS
 
     @property
@@ -105,6 +117,8 @@ class Carriers:
 
     def closed(self, now_ms: float) -> list[bytes]:
         """The channel has ended. Return what goes on the lanes at once."""
+        if self._is_open and not self.is_lost:
+            self.was_bad = self._answered_too_little()
         bodies = self._rescue(now_ms)
         self._is_open = self.is_lost = False
         self._under_way.clear()
@@ -129,10 +143,11 @@ class Carriers:
         if sent is None:
             return
         self._heard_ms = now_ms
+        self._answered_ms = max(self._answered_ms, sent.sent_ms)
         self._measure(now_ms - sent.sent_ms)
         if not sent.is_late:
             self._late_run = 0
-            self._note(True, behind_ms, now_ms)
+            self._note(_Outcome(now_ms, sent.sent_ms, True, behind_ms))
 
     def tick(self, now_ms: float) -> list[bytes]:
         """Time has passed. Return the frames that go on the lanes now."""
@@ -145,7 +160,7 @@ class Carriers:
             if not sent.is_late and now_ms - sent.sent_ms >= self.late_ms:
                 sent.is_late = True
                 self._late_run += 1
-                self._note(False, 0, now_ms)
+                self._note(_Outcome(now_ms, sent.sent_ms, False, 0))
                 if not sent.on_lanes:
                     sent.on_lanes = True
                     bodies.append(sent.body)
@@ -153,6 +168,7 @@ class Carriers:
                 del self._under_way[seq]
         if self._is_silent(now_ms):
             self.is_lost = True
+            self.was_bad = self._answered_too_little()
             bodies += self._rescue(now_ms)
             self._under_way.clear()
             self._enter(Way.LANES, now_ms)
@@ -176,13 +192,13 @@ class Carriers:
                 self._enter(Way.BOTH, now_ms)
 
     def _frames_since(self) -> int:
-        return sum(1 for at_ms, *_ in self._outcomes if at_ms >= self._since_ms)
+        return sum(outcome.at_ms >= self._since_ms for outcome in self._outcomes)
 
     def _is_worse(self, since_ms: float) -> bool:
-        recent = [outcome for outcome in self._outcomes if outcome[0] >= since_ms]
+        recent = [outcome for outcome in self._outcomes if outcome.at_ms >= since_ms]
         if len(recent) < OVERLAP_FRAMES_MIN:
             return False
-        behind = [behind_ms for _, in_time, behind_ms in recent if in_time]
+        behind = [outcome.behind_ms for outcome in recent if outcome.in_time]
         if len(behind) < (IN_TIME_SHARE_MIN_TAKEN if self.way is Way.DIRECT else IN_TIME_SHARE_MIN) * len(recent):
             return True
         return median_low(behind) > BEHIND_MS_MAX
@@ -192,6 +208,11 @@ class Carriers:
             now_ms - sent.sent_ms >= SILENT_MS and sent.sent_ms > self._heard_ms for sent in self._under_way.values()
         )
 
+    def _answered_too_little(self) -> bool:
+        """Of what was sent until the last that was answered: what came after it tells of the end alone."""
+        judged = [outcome.in_time for outcome in self._outcomes if outcome.sent_ms <= self._answered_ms]
+        return sum(judged) < IN_TIME_SHARE_MIN * len(judged)
+
     def _rescue(self, now_ms: float) -> list[bytes]:
         waiting = [s for s in self._under_way.values() if not s.on_lanes and now_ms - s.sent_ms < FRAME_AGE_MS_MAX]
         return [sent.body for sent in waiting]
@@ -200,9 +221,9 @@ class Carriers:
         self.way, self._since_ms, self._late_run = way, now_ms, 0
         self._outcomes.clear()
 
-    def _note(self, in_time: bool, behind_ms: int, now_ms: float) -> None:
-        self._outcomes.append((now_ms, in_time, behind_ms))
-        while self._outcomes[0][0] < now_ms - 2 * OVERLAP_MS:
+    def _note(self, outcome: _Outcome) -> None:
+        self._outcomes.append(outcome)
+        while self._outcomes[0].at_ms < outcome.at_ms - 2 * OVERLAP_MS:
             self._outcomes.popleft()
 
     def _measure(self, round_trip_ms: float) -> None:

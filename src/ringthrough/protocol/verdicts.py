@@ -187,7 +187,7 @@ class Watch:
             found.add(Verdict.FROZEN)
         if last.lanes_max is not None:
             found.add(Verdict.COUNTED)
-        if last.direct in DIRECT_VERDICTS and Verdict.DIRECT_LOST not in found:
+        if last.direct in DIRECT_VERDICTS and (last.direct is Direct.DEGRADED or Verdict.DIRECT_LOST not in found):
             found.add(DIRECT_VERDICTS[last.direct])
         for verdict in Verdict:
             if verdict in found:
@@ -211,5 +211,6 @@ EXPLAINS = {
     Verdict.IDLE_CUT: (Verdict.LANE_LOST,),
     Verdict.NARROW: (Verdict.LOSSY, Verdict.FAR, Verdict.LANE_LOST, Verdict.NARROW_THERE),
     Verdict.LOSSY: (Verdict.LANE_LOST,),
+    Verdict.DIRECT_DEGRADED: (Verdict.DIRECT_LOST,),
 }
 """What a verdict explains is not told beside it, nor after it."""

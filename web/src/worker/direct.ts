@@ -34,7 +34,7 @@ export interface DirectOutside {
 }
 
 export type WhyOff = "hidden" | "stranger" | "changed" | "group" | "unable"
-export type Reason = WhyOff | "waiting" | "refused" | "unanswered" | "trying" | "compared" | "open" | "worse" | "lost" | "keys" | "failed"
+export type Reason = WhyOff | "waiting" | "refused" | "unanswered" | "trying" | "compared" | "open" | "worse" | "lost" | "bad" | "keys" | "failed"
 
 interface Told {
   readonly state: DirectView["state"]
@@ -71,6 +71,10 @@ const TOLD: Readonly<Record<Reason, Told>> = {
     why: "It is open, but worse than the message connection; it is compared again from time to time.",
   },
   lost: { state: "blocked", found: Found.BLOCKED, clause: ": direct UDP passed, and then fell silent.", why: "It was lost; it is tried again." },
+  bad: {
+    state: "blocked", found: Found.DEGRADED, clause: ": direct UDP passes here, but badly.",
+    why: "It passed badly and broke off; it is tried again.",
+  },
   keys: {
     state: "blocked", found: Found.KEYS_BLOCKED, clause: ": direct UDP passes here, but the exchange of its keys does not.",
     why: "Its path opened, but its keys (DTLS) did not pass; it is tried again.",
@@ -286,7 +290,8 @@ export class Direct {
   private channelEnded(): void {
     const reason = this.isChannelOpen ? "lost" : this.hasPath ? "keys" : this.isDescribed ? "failed" : "unanswered"
     this.endChannel()
-    this.show(reason)
+    const isBad = reason === "lost" && (this.carriers.wasBad || this.found === Found.DEGRADED)
+    this.show(isBad ? "bad" : reason)
   }
 
   private endChannel(): void {
@@ -306,7 +311,8 @@ export class Direct {
     this.isChannelOpen = true
     this.attempts.opened(performance.now())
     this.carriers.opened(performance.now())
-    this.show("compared")
+    // What was found stands until both ways were compared.
+    this.show(this.found === Found.DEGRADED ? "worse" : "compared")
   }
 
   private learned(news: DirectNews): void {

@@ -196,6 +196,29 @@ for (const how of ["silently", "by closing"] as const) {
   })
 }
 
+test("a channel that passed badly before it fell silent was no good one that was lost", async () => {
+  const [a, b] = await two()
+  const cut = (isCut: boolean): unknown => (a.peer.isCut = b.peer.isCut = isCut)
+  await talk([a, b], 600)
+  for (const isCut of [true, false, true, false]) {
+    cut(isCut)
+    await talk([a, b], 180)
+  }
+  cut(true)
+  await talk([a, b], SILENT_MS + 200)
+  for (const { direct } of [a, b]) {
+    assert.deepEqual([direct.view.state, direct.found], ["blocked", "degraded"])
+    assert.equal(direct.view.clause, ": direct UDP passes here, but badly.")
+  }
+  cut(false)
+  await talk([a, b], 10_000)
+  assert.deepEqual([a.direct.view.state, a.direct.found], ["open", "degraded"], "not known better before it was compared")
+  await talk([a, b], OVERLAP_MS + 1_000)
+  assert.deepEqual([a.direct.view.carries, a.direct.found], [true, "open"])
+  a.direct.stop()
+  b.direct.stop()
+})
+
 for (const why of ["hidden", "stranger", "changed", "group"] as const) {
   for (const who of [0, 1]) {
     test(`where it is forbidden (${why}) to device ${who}, its page is asked for nothing`, async () => {

@@ -23,6 +23,7 @@ interface Sent {
 
 interface Outcome {
   readonly atMs: number
+  readonly sentMs: number
   readonly isInTime: boolean
   readonly behindMs: number
 }
@@ -31,6 +32,8 @@ interface Outcome {
 export class Carriers {
   way: Way = Way.LANES
   isLost = false
+  /** Whether the channel that ended last had left too much unanswered before it fell silent. */
+  wasBad = false
   framesDirect = 0
   framesLanes = 0
   private isOpen = false
@@ -38,6 +41,8 @@ export class Carriers {
   private readonly underWay = new Map<number, Sent>()
   private sinceMs = 0
   private heardMs = -Infinity
+  /** When the newest frame was sent that was answered. */
+  private answeredMs = -Infinity
   private tickedMs = -Infinity
   private srttMs: number | null = null
   private rttvarMs = 0
@@ -69,6 +74,7 @@ export class Carriers {
 
   /** The channel has ended. Returns what goes on the lanes at once. */
   closed(nowMs: number): Uint8Array[] {
+    if (this.isOpen && !this.isLost) this.wasBad = this.answeredTooLittle()
     const bodies = this.rescue(nowMs)
     this.isOpen = this.isLost = false
     this.underWay.clear()
@@ -94,10 +100,11 @@ export class Carriers {
     if (sent === undefined) return
     this.underWay.delete(seq)
     this.heardMs = nowMs
+    this.answeredMs = Math.max(this.answeredMs, sent.sentMs)
     this.measure(nowMs - sent.sentMs)
     if (sent.isLate) return
     this.lateRun = 0
-    this.note(true, behindMs, nowMs)
+    this.note({ atMs: nowMs, sentMs: sent.sentMs, isInTime: true, behindMs })
   }
 
   /** Time has passed. Returns the frames that go on the lanes now. */
@@ -110,7 +117,7 @@ export class Carriers {
       if (!sent.isLate && nowMs - sent.sentMs >= this.lateMs) {
         sent.isLate = true
         this.lateRun++
-        this.note(false, 0, nowMs)
+        this.note({ atMs: nowMs, sentMs: sent.sentMs, isInTime: false, behindMs: 0 })
         if (!sent.onLanes) {
           sent.onLanes = true
           bodies.push(sent.body)
@@ -120,6 +127,7 @@ export class Carriers {
     }
     if (this.isSilent(nowMs)) {
       this.isLost = true
+      this.wasBad = this.answeredTooLittle()
       bodies.push(...this.rescue(nowMs))
       this.underWay.clear()
       this.enter(Way.LANES, nowMs)
@@ -158,6 +166,12 @@ export class Carriers {
     return [...this.underWay.values()].some(({ sentMs }) => nowMs - sentMs >= given.SILENT_MS && sentMs > this.heardMs)
   }
 
+  /** Of what was sent until the last that was answered: what came after it tells of the end alone. */
+  private answeredTooLittle(): boolean {
+    const judged = this.outcomes.filter(({ sentMs }) => sentMs <= this.answeredMs)
+    return judged.filter(({ isInTime }) => isInTime).length < given.IN_TIME_SHARE_MIN * judged.length
+  }
+
   private rescue(nowMs: number): Uint8Array[] {
     const waiting = [...this.underWay.values()].filter(({ onLanes, sentMs }) => !onLanes && nowMs - sentMs < given.FRAME_AGE_MS_MAX)
     return waiting.map(({ body }) => body)
@@ -170,9 +184,9 @@ export class Carriers {
     this.outcomes = []
   }
 
-  private note(isInTime: boolean, behindMs: number, nowMs: number): void {
-    this.outcomes.push({ atMs: nowMs, isInTime, behindMs })
-    this.outcomes = this.outcomes.filter(({ atMs }) => atMs >= nowMs - 2 * given.OVERLAP_MS)
+  private note(outcome: Outcome): void {
+    this.outcomes.push(outcome)
+    this.outcomes = this.outcomes.filter(({ atMs }) => atMs >= outcome.atMs - 2 * given.OVERLAP_MS)
   }
 
   private measure(roundTripMs: number): void {

@@ -72,4 +72,5 @@ export const EXPLAINS: { readonly [V in Verdict]?: readonly Verdict[] } = {
   idle_cut: ["lane_lost"],
   narrow: ["lossy", "far", "lane_lost", "narrow_there"],
   lossy: ["lane_lost"],
+  direct_degraded: ["direct_lost"],
 }

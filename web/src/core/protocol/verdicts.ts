@@ -80,7 +80,7 @@ export class Watch {
     if (last.freezeBytes !== null) found.add(Verdict.FROZEN)
     if (last.lanesMax !== null) found.add(Verdict.COUNTED)
     const direct = DIRECT_VERDICTS[last.direct]
-    if (direct !== undefined && !found.has(Verdict.DIRECT_LOST)) found.add(direct)
+    if (direct !== undefined && (last.direct === Direct.DEGRADED || !found.has(Verdict.DIRECT_LOST))) found.add(direct)
     for (const verdict of Object.values(Verdict)) {
       for (const explained of (found.has(verdict) && EXPLAINS[verdict]) || []) {
         found.delete(explained)

@@ -9,7 +9,7 @@ import { root } from "../vectors.js"
 
 type Event =
   | ["opened" | "wanted" | "began" | "ready" | "ended" | "refused", number]
-  | ["closed", number, number[]]
+  | ["closed", number, number[], boolean]
   | ["send", number, number, number | null, boolean, number]
   | ["acked", number, number, number]
   | ["tick", number, number[], number, boolean, number]
@@ -34,7 +34,7 @@ for (const name of names) {
           carriers.opened(event[1])
           break
         case "closed":
-          assert.deepEqual(numbers(carriers.closed(event[1])), event[2], at)
+          assert.deepEqual([numbers(carriers.closed(event[1])), carriers.wasBad], event.slice(2), at)
           break
         case "send":
           assert.deepEqual(carriers.send(bigEndian(event[1], 4), event[2]), { seq: event[3], lanes: event[4] }, at)
