@@ -255,7 +255,9 @@ class Delayer(_OneWay):
     def take(self, packet: Packet, now_s: float) -> Verdict:
         self.counts.matched += 1
         leaves_s = now_s + self._delay_s + self._chance.random() * self._jitter_s
-        if not self._reorder:
+        # A delay without jitter keeps the order by itself. What the rule before has made late comes here ahead of its
+        # time, and must hold up nothing that it did not touch.
+        if self._jitter_s and not self._reorder:
             leaves_s = self._last_s = max(leaves_s, self._last_s)
         return Verdict(leaves_s)
 

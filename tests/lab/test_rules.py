@@ -90,6 +90,20 @@ def test_degraded_udp_loses_and_shakes_and_tcp_does_not() -> None:
     assert all(lab.arrivals(tcp(), n * 0.02)[0][2] == 0 for n in range(50))
 
 
+def test_udp_that_is_late_holds_up_no_tcp_on_the_way_that_both_go_on() -> None:
+    lab = Lab(udp_degraded.restriction(loss=0.25, jitter_ms=150) + path.restriction(rtt_ms=50))
+    sent_s: list[float] = []
+    late_s: list[float] = []
+    for n in range(200):
+        now_s = n * 0.02
+        lab.box.arrive("alice", OTHER_UDP, now_s)
+        lab.box.arrive("alice", tcp(), now_s + 0.001)
+        sent_s.append(now_s + 0.001)
+    while (due_s := lab.box.next_due_s()) is not None:
+        late_s += [due_s - sent_s[len(late_s)] for _, data in lab.box.due(due_s) if data == tcp()]
+    assert late_s == pytest.approx([0.025] * 200)
+
+
 def test_a_connection_freezes_towards_the_host_alone() -> None:
     lab = Lab(tcp_frozen.restriction(payload_bytes=16_000))
     down = tcp(SERVER, ALICE, bytes(1_000), port=443, to_port=40_000)
