@@ -18,7 +18,7 @@ import msgspec
 
 from ringthrough.client.connection import Connection, Subscription
 from ringthrough.client.http import ServerHttp
-from ringthrough.client.lanes import REHEARSAL_KIND, Lanes
+from ringthrough.client.lanes import Lanes
 from ringthrough.protocol.frames import BundleId, StreamId, StreamKind, Token, TokenHash
 from ringthrough.protocol.lane_control import Level
 from ringthrough.protocol.limits import BUNDLE_ID_BYTES, PADDED_SIZES_BYTES
@@ -73,8 +73,6 @@ async def talk(settings: Settings) -> Told:
     states: list[tuple[float, float, int]] = []
 
     def heard(body: bytes) -> None:
-        if body[:1] == REHEARSAL_KIND:
-            return
         number, at = _HEAD.unpack_from(body)
         arrived.append((number, at, time.monotonic()))
 
@@ -84,9 +82,9 @@ async def talk(settings: Settings) -> Told:
             await connection.create(stream, StreamKind.CONVERSATION, TokenHash(bytes.fromhex(settings.token_hash)))
         print("ready", flush=True)
         await asyncio.to_thread(sys.stdin.readline)
-        await connection.subscribe(Subscription(stream, lambda: (token, 1), on_signal=heard))
         lanes = Lanes(connection, stream, BundleId(secrets.token_bytes(BUNDLE_ID_BYTES)))
         lanes.on_body = heard
+        await connection.subscribe(Subscription(stream, lambda: (token, 1), on_signal=lanes.take))
         running = asyncio.create_task(asyncio.Event().wait() if settings.plain else lanes.run())
         if not settings.plain:
             lanes.rehearse()

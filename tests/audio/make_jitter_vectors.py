@@ -36,8 +36,8 @@ def answer(decision: Decision) -> list[Any]:
 def replay(events: list[Event], config: dict[str, Any]) -> tuple[list[Event], dict[str, Any]]:
     """Do what `events` say; return them with the answers filled in, and the final counters.
 
-    Events: ["push", first, slots, repeated, now_ms, accepted], ["pop", now_ms, answer], ["skip"]. The counters are
-    those of the buffer and the shares of its report.
+    Events: ["push", first, slots, repeated, now_ms, accepted], ["pop", now_ms, answer], ["skip"], and before all
+    others ["expect", reach_ms]. The counters are those of the buffer and the shares of its report.
     """
     buffer = JitterBuffer(JitterConfig(**config))
     done: list[Event] = []
@@ -48,6 +48,9 @@ def replay(events: list[Event], config: dict[str, Any]) -> tuple[list[Event], di
             done.append(["push", first, slots, repeated, now_ms, taken])
         elif event[0] == "pop":
             done.append(["pop", event[1], answer(buffer.pop(event[1]))])
+        elif event[0] == "expect":
+            buffer.expect(event[1])
+            done.append(event)
         else:
             buffer.skip()
             done.append(["skip"])
@@ -62,10 +65,14 @@ def played(
     config: dict[str, Any] | None = None,
     leave_out: Callable[[Play, int], bool] = lambda play, tick: False,
     hangs: range = range(0),
+    expected_ms: float | None = None,
 ) -> list[Event]:
     """Pull on a 20 ms clock while packets arrive; `leave_out` says where the player skips."""
     buffer = JitterBuffer(JitterConfig(**(config or {})))
     events: list[Event] = []
+    if expected_ms is not None:
+        buffer.expect(expected_ms)
+        events.append(["expect", expected_ms])
     waiting = sorted(arrivals)
     for tick in range(int(until_ms // SLOT_MS)):
         now = tick * SLOT_MS + phase_ms
@@ -168,6 +175,10 @@ def cases() -> Iterator[tuple[str, str, dict[str, Any], list[Event]]]:
     yield "lanes", "second arrivals, out of order", {}, played(lanes, 7000, 0, leave_out=in_pauses)
     tail = steady(140, 3, lambda first: 200 if first // 3 % 20 == 10 else 0)
     yield "tail", "one packet in twenty comes 200 ms late", {}, played(tail, 8400)
+    heavy = steady(180, 3, lambda first: 180 if first // 3 % 15 == 10 else 30 * (first % 4))
+    yield "expected", "as late as was expected: never too late", {}, played(heavy, 11000, 3, expected_ms=180)
+    dear = steady(180, 3, lambda first: 420 if first // 3 in (4, 90) else 240 if first // 3 % 9 == 8 else 10)
+    yield "dear", "few packets are so late that they are not waited for", {}, played(dear, 11000, 3, expected_ms=900)
     late_start = [(max(at, 240.0), first, slots, False) for at, first, slots, _ in steady(300, 1)]
     yield "start-up", "the first packets come late", {}, played(late_start, 6000, leave_out=any_surplus)
     faster = steady(300, 1, lambda first: 500 if first < 60 else 0)
@@ -187,6 +198,7 @@ def cases() -> Iterator[tuple[str, str, dict[str, Any], list[Event]]]:
     jump = [(at, slot if slot < 60 else slot + 10**9, 3, False) for at, slot, *_ in steady(50, 3)]
     yield "jump", "the numbering jumps: start over", {}, played(jump, 3100)
     short = {"target_ms_min": 40, "target_ms_max": 300, "quantile": 0.95, "margin_ms": 5, "window_slots": 150}
+    short |= {"dear_ms": 100, "quantile_dear": 0.9}
     configured = spread(120, 3, 3, 0.03, 45)
     yield "configured", "other bounds", short, played(configured, 8200, 11, short, any_surplus)
     yield "changing", "packets of every length", {}, played(changing(), 9500, 5, leave_out=any_surplus)

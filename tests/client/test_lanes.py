@@ -11,10 +11,12 @@ import aiohttp
 import pytest
 from aiohttp.client_reqrep import ConnectionKey
 
+from ringthrough.audio.playout import Playout
+from ringthrough.audio.rehearsal import Rehearsed
 from ringthrough.client import connection as connection_module
 from ringthrough.client import lanes as lanes_module
 from ringthrough.client.calls import Call
-from ringthrough.client.lanes import REHEARSAL_KIND, Lanes
+from ringthrough.client.lanes import Lanes
 from ringthrough.client.media import NullSink, SilentSource
 from ringthrough.protocol import frames
 from ringthrough.protocol.calls import EndReason
@@ -50,30 +52,40 @@ async def test_a_call_begins_on_the_message_connection_and_opens_a_spare(world: 
     assert his.stats.refused == 0, "copies are no replays"
 
 
-async def test_while_it_rings_both_have_lanes_and_rehearse_on_them(world: World) -> None:
+async def test_while_it_rings_both_have_lanes_and_rehearse_on_them(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sizes: list[int] = []
+    seen: set[int] = set()
+    both = asyncio.Event()
+
+    class Noted(Rehearsed):
+        def arrived(self, body: bytes, now_ms: float) -> bool:
+            sizes.append(len(body))
+            seen.add(id(self))
+            if len(seen) == 2:
+                both.set()
+            return super().arrived(body, now_ms)
+
+    monkeypatch.setattr("ringthrough.client.lanes.Rehearsed", Noted)
     alice, bob, conversation = await pair(world)
     ringing = rings(bob)
     call = alice.calls.place(conversation, Tone(), NullSink())
     his = await call_of(ringing)
-    heard: dict[Call, list[bytes]] = {call: [], his: []}
-    both = asyncio.Event()
-    for side, bodies in heard.items():
-
-        def note(body: bytes, bodies: list[bytes] = bodies) -> None:
-            bodies.append(body)
-            if all(heard.values()):
-                both.set()
-
-        lanes_of(side).on_body = note
+    sound: list[bytes] = []
+    for side in (call, his):
+        lanes_of(side).on_body = sound.append
     await soon(call.rings_there.wait())
     await soon(both.wait())
-    for body in (*heard[call], *heard[his]):
-        assert body[:1] == REHEARSAL_KIND, "and no sound"
-        assert len(body) == PADDED_SIZES_BYTES[0]
+    assert sound == []
+    assert set(sizes) == {PADDED_SIZES_BYTES[0]}
     lanes = lanes_of(his)
+    expected: list[float] = []
+    monkeypatch.setattr(Playout, "expect", lambda self, reach_ms: expected.append(reach_ms))
     his.answer(SilentSource(), NullSink())
     assert his.media is not None
     assert his.media.lanes is lanes
+    assert expected == [lanes.rehearsed.reach_ms]
     call.hang_up()
     await ended(his)
     assert {client.conversations()[0].subscription.on_signal for client in (alice, bob)} == {None}

@@ -40,6 +40,14 @@ def sender(*lanes: LaneId, full: frozenset[LaneId] = frozenset(), level: Level =
     return made
 
 
+def answered(*lanes: LaneId) -> LaneSender:
+    """At 0 ms the first frame was answered, after 200 ms."""
+    hop = sender(*lanes)
+    hop.send(b"first", -200)
+    hop.acked(lanes[0], Ack(0, 100), 0)
+    return hop
+
+
 def where(transmissions: list[Transmission]) -> list[tuple[int, int]]:
     return [(t.lane, t.seq) for t in transmissions]
 
@@ -53,19 +61,33 @@ def test_a_frame_goes_on_an_idle_lane() -> None:
 
 
 def test_what_is_late_goes_again_on_another_lane_twice_at_most() -> None:
-    hop = sender(A, B, C)
-    hop.send(b"0", 0)
-    assert hop.tick(264) == [], "1.25 times the unknown round trip of 200 ms and 15 ms"
-    assert where(hop.tick(265)) == [(B, 0)]
-    assert where(hop.tick(530)) == [(C, 0)]
+    hop = answered(A, B, C)
+    hop.send(b"1", 0)
+    assert hop.tick(264) == [], "1.25 times the round trip of 200 ms and 15 ms"
+    assert where(hop.tick(265)) == [(B, 1)]
+    assert where(hop.tick(530)) == [(C, 1)]
     assert hop.tick(795) == []
 
 
-def test_an_answer_on_any_lane_ends_the_repeats() -> None:
-    hop = sender(A, B, C)
+def test_nothing_goes_again_before_the_first_answer() -> None:
+    hop = sender(A, B)
+    awaits = [hop.awaits_first_answer]
     hop.send(b"0", 0)
+    awaits.append(hop.awaits_first_answer)
+    assert hop.tick(265) == [], "a full pipe cannot be told from a long way yet"
+    hop.acked(A, Ack(0, 300), 400)
+    awaits.append(hop.awaits_first_answer)
+    hop.send(b"1", 420)
+    awaits.append(hop.awaits_first_answer)
+    assert where(hop.tick(420 + 515)) == [(B, 1)], "1.25 times 400 ms and 15 ms"
+    assert awaits == [False, True, False, False]
+
+
+def test_an_answer_on_any_lane_ends_the_repeats() -> None:
+    hop = answered(A, B, C)
+    hop.send(b"1", 0)
     hop.tick(265)
-    hop.acked(B, Ack(0, 300), 300)
+    hop.acked(B, Ack(1, 300), 300)
     assert hop.due_ms is None
     assert hop.tick(600) == []
 

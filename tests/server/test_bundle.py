@@ -115,8 +115,12 @@ async def test_what_is_not_answered_goes_again_on_the_other_lane(server: Running
             alice >> Carry(0, 0, body("a")),
             alice << acked(0),
             bob << carried(0, "a"),
-            second << carried(0, "a"),
-            second >> Ack(0, 1, 1, False, False),
+            bob >> Ack(0, 1, 1, False, False),
+            alice >> Carry(1, 60, body("b")),
+            alice << acked(1),
+            bob << carried(1, "b"),
+            second << carried(1, "b"),
+            second >> Ack(1, 1, 1, False, False),
         )
         await scene.quiet()
 

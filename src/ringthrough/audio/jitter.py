@@ -6,10 +6,12 @@ sender's clock. Slot `s` is due here at
     due(s) = floor + (s + span) * 20 ms + target
 
 where `floor` is the smallest (arrival - sending time) of the last 15 s, `span` the longest packet of the last second,
-and `target` how far the delays reach above that floor, plus a margin, bounded. They reach as far as 99.5 % of those
-of the last 15 s, and no further than the largest of the last 5 s: trouble that is over, such as that of the first
-seconds, is paid for no longer. The buffer never hands out a slot twice or out of order, holds a bounded number of
-them, and takes time as an argument: arrival times and playout times are on one monotonic clock in ms, of any origin.
+and `target` how far the delays reach above that floor, plus a margin, bounded. They reach as far as 99 % of those of
+the last 15 s, further than 220 ms only for more than 2 % of them, and no further than the largest of the last 5 s:
+trouble that is over, such as that of the first seconds, is paid for no longer. Until they are 5 s, what was learnt
+before the first packet (`expect`) counts too. The buffer never hands out a slot twice or out of order, holds a
+bounded number of them, and takes time as an argument: arrival times and playout times are on one monotonic clock in
+ms, of any origin.
 
 The delay changes by whole slots: it grows when a slot is missing anyway (the buffer waits for it instead of giving it
 up), and shrinks when a slot is surplus, which the player leaves out in a pause: amid speech that would be heard.
@@ -46,7 +48,10 @@ class JitterConfig:
     target_ms_min: int = 20
     """Or half of the longest packet and 10 ms, where that is more: 20, 40 and 70 ms for 20, 60 and 120."""
     target_ms_max: int = 600
-    quantile: float = 0.995
+    quantile: float = 0.99
+    dear_ms: int = 220
+    """From so much on, waiting costs a conversation more than what is lost without it: only for `quantile_dear`."""
+    quantile_dear: float = 0.98
     margin_ms: int = 10
     window_slots: int = 768
     recent_slots: int = 250
@@ -58,8 +63,8 @@ class JitterConfig:
     def __post_init__(self) -> None:
         if not 0 < self.target_ms_min <= self.target_ms_max:
             raise ValueError("target durations must be positive and ordered")
-        if not 0 < self.quantile <= 1:
-            raise ValueError("quantile is a share, above 0 up to 1")
+        if not 0 < self.quantile_dear <= self.quantile <= 1:
+            raise ValueError("quantiles are shares, above 0 up to 1")
         if self.slots_max * SLOT_MS < self.target_ms_max + (CATCH_UP_SLOTS + PACKET_SLOTS_MAX) * SLOT_MS:
             raise ValueError("slots_max cannot hold target_ms_max of sound")
         if self.window_slots < 1 or self.recent_slots < 1:
@@ -158,6 +163,7 @@ class JitterBuffer:
         not the first packet, gives the floor: a call that starts while the network is busy would otherwise keep that
         start-up delay to its end."""
         self._newest_delays = SlidingWindow(self.config.recent_slots)
+        self._expected_ms = 0.0
         self._ages = SettledMinimum(SECOND_SLOTS)
         """Playout less start of the last second's slots, across the two clocks, as in `_delays`."""
         self._lengths = LongestRecent(SECOND_SLOTS)
@@ -191,6 +197,11 @@ class JitterBuffer:
     def lost_run_packets(self) -> float:
         """Return how many packets are lost in a row, on average over the last second; 0 where none is."""
         return self._fates.mean_lost_run() / self._lengths.longest()
+
+    def expect(self, reach_ms: float) -> None:
+        """Before the first packet: so far do delays reach above the floor, as far as waiting is not dear. The delay
+        that they will need is there from the first word on, where else it would grow amid them."""
+        self._expected_ms = min(reach_ms, self.config.dear_ms)
 
     # -- arrivals ---------------------------------------------------------------------------------------------
 
@@ -254,10 +265,20 @@ class JitterBuffer:
             self._newest_delays.add(delay_ms)
         if not repeated:
             self._lengths.add(packet.slots)
-        reach_ms = min(self._delays.quantile(self.config.quantile), self._newest_delays.largest())
-        wanted = reach_ms - self._delays.smallest() + self.config.margin_ms
+        above_ms = self._reach_ms(self._delays.smallest())
+        if not self._newest_delays.is_full:
+            above_ms = max(above_ms, self._expected_ms)
+        wanted = above_ms + self.config.margin_ms
         least = max(self.config.target_ms_min, (self._lengths.longest() + 1) * SLOT_MS // 2)
         self._stats.target_ms = float(min(max(wanted, least), self.config.target_ms_max))
+
+    def _reach_ms(self, floor_ms: float) -> float:
+        """How far the delays to be waited for reach above the floor."""
+        most_ms = min(self._delays.quantile(self.config.quantile), self._newest_delays.largest())
+        # Of few packets, the slowest is all that the share leaves out.
+        share = min(self.config.quantile_dear, 1 - self._lengths.longest() / len(self._delays))
+        nearly_ms = min(self._delays.quantile(share), most_ms)
+        return min(most_ms - floor_ms, max(nearly_ms - floor_ms, self.config.dear_ms))
 
     def _start_ms(self, slot: int) -> int:
         """When `slot` began to be spoken, on a clock that starts with the first packet."""
@@ -295,6 +316,7 @@ class JitterBuffer:
 
     def _refill(self) -> None:
         """Go back to filling, with a new idea of the path. What was played stays behind `_next`."""
+        self._expected_ms = 0.0
         self._delays.clear()
         self._newest_delays.clear()
         self._ages.clear()

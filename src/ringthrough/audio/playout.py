@@ -83,6 +83,10 @@ class Playout:
         """Whether the first fill is over and slots are played."""
         return self._jitter.started
 
+    def expect(self, reach_ms: float) -> None:
+        """Before the first packet: how much later than the fastest the slowest will come, in ms."""
+        self._jitter.expect(reach_ms)
+
     def push(self, slot: int, packet: bytes, now_ms: float, *, repeated: bool = False) -> bool:
         """Take the packet that begins in `slot` (64 bits) and arrived at `now_ms`; return whether any of it can still
         be played. `repeated`: a copy inside a later frame."""

@@ -27,7 +27,7 @@ class CallLine:
         self.lanes.rehearse()
 
     def _on_signal(self, body: bytes) -> None:
-        self.lanes.on_body(body)
+        self.lanes.take(body)
 
     def close(self) -> None:
         """The call is over."""

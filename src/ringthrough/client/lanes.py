@@ -18,7 +18,8 @@ from typing import Protocol
 import aiohttp
 
 from ringthrough.audio.pcm import SLOT_MS
-from ringthrough.audio.profiles import LEAN, ORDINARY
+from ringthrough.audio.profiles import LEAN
+from ringthrough.audio.rehearsal import NAME_BYTES, Rehearsed, rehearsal
 from ringthrough.protocol import frames, limits, session
 from ringthrough.protocol.errors import ProtocolError
 from ringthrough.protocol.frames import BundleId, StreamId
@@ -37,7 +38,6 @@ PLAN_S = 0.1
 NETWORK_S_MAX = 1.0
 """For so long a lane that is being opened waits for a network; then the plan has another one opened."""
 NO_NETWORK = (errno.ENETUNREACH, errno.ENETDOWN, errno.EADDRNOTAVAIL)
-REHEARSAL_KIND = b"\x04"
 REHEARSAL_AFTER_S = 1.5
 """A handshake that takes longer is not waited for."""
 MESSAGE_OVERHEAD_BYTES = 26
@@ -68,9 +68,11 @@ class Lanes:
         self._stream = stream
         self._bundle = bundle
         self.on_body: Callable[[bytes], None] = lambda body: None
-        """Called once for each frame that arrives."""
+        """Called once for each frame that arrives and is no rehearsal."""
         self.on_none_left: Callable[[], None] = lambda: None
         """Called when the last lane has ended, and a new one has to be opened."""
+        self.rehearsed = Rehearsed()
+        """What the other end's rehearsal told of the way from there."""
         self._loop = asyncio.get_running_loop()
         self._sockets: dict[LaneId, _Socket] = {}
         self._main: LaneId | None = None
@@ -122,7 +124,9 @@ class Lanes:
 
     def send(self, body: bytes) -> bool:
         """Send a frame now or not at all; False when it was dropped."""
-        self.plan.is_sounding = True
+        if not self.plan.is_sounding:
+            self.plan.is_sounding = True
+            self.sender.controller.load_grows(self._now_ms())
         return self._send(body)
 
     def _send(self, body: bytes) -> bool:
@@ -131,16 +135,19 @@ class Lanes:
         return bool(transmissions)
 
     def rehearse(self) -> None:
-        """Send what a call would, until it does: so loss and rate are known before the first word. It waits for the
-        spare, whose handshake would be taken for a full pipe."""
+        """Send what a call on a narrow pipe would, until this one does: so loss and delays are known before the first
+        word. More would fill such a pipe, and then nobody knew its delay while it is empty. The rehearsal waits for
+        the spare, whose handshake would be taken for a full pipe, and its first frame for an answer."""
         self._spawn(self._rehearse())
 
     async def _rehearse(self) -> None:
-        began_s = self._loop.time()
+        name, rings_s = secrets.token_bytes(NAME_BYTES), self._loop.time()
+        noise_bytes = limits.PADDED_SIZES_BYTES[0] - len(rehearsal(name, 0, b""))
         while not self.plan.is_sounding:
-            if len(self.sender.lanes) > 1 or self._loop.time() - began_s >= REHEARSAL_AFTER_S:
-                self._send(REHEARSAL_KIND + secrets.token_bytes(limits.PADDED_SIZES_BYTES[0] - len(REHEARSAL_KIND)))
-            await asyncio.sleep((LEAN if self.is_narrow else ORDINARY).slots * SLOT_MS / 1000)
+            has_lanes = len(self.sender.lanes) > 1 or self._loop.time() - rings_s >= REHEARSAL_AFTER_S
+            if has_lanes and not self.sender.awaits_first_answer:
+                self._send(rehearsal(name, self._now_ms(), secrets.token_bytes(noise_bytes)))
+            await asyncio.sleep(LEAN.slots * SLOT_MS / 1000)
 
     # The message connection's part (see `connection.Connection.attach`)
 
@@ -295,7 +302,12 @@ class Lanes:
             answer = frames.Ack(ack.seq, ack.delay_ms, int(ack.level), ack.is_narrow, ack.is_sparing)
             self._sockets[lane].write(frames.encode(answer))
         if is_new:
-            self.on_body(frame.body)
+            self.take(frame.body)
+
+    def take(self, body: bytes) -> None:
+        """A frame that came in whatever way."""
+        if not self.rehearsed.arrived(body, self._now_ms()):
+            self.on_body(body)
 
     # Sending
 

@@ -193,6 +193,7 @@ class CallMedia:
         self._slot = 0
         """Slots said since the media began: the counter of the next packet."""
         self._playout = Playout()
+        self._playout.expect(lanes.rehearsed.reach_ms)
         self._receiver = SFrameReceiver()
         self._direct = DirectRefusal(peer_leaf, FRAME_BODY_BYTES)
         self._epoch = -1

@@ -173,8 +173,10 @@ class Controller:
         return PLANS[self.level]
 
     def resends(self, now_ms: float) -> int:
-        """How often a frame may go again. Not once a queue builds: then answers are late, and frames not lost."""
-        return self.plan.resends if self.queueing_ms(now_ms) < CLEAR_MS else 0
+        """How often a frame may go again. Not once a queue builds: then answers are late, and frames not lost; nor
+        before the first answer, when a queue cannot be told from a long way."""
+        is_clear = self._delay_zero is not None and self.queueing_ms(now_ms) < CLEAR_MS
+        return self.plan.resends if is_clear else 0
 
     def queued_ms_max(self, now_ms: float) -> float:
         """How long a lane may leave a copy unanswered and still be given another."""
@@ -232,6 +234,10 @@ class Controller:
         self._delays_short.add(relative, now_ms)
         self._base.add(relative, now_ms)
         self._queued_samples += 1
+
+    def load_grows(self, now_ms: float) -> None:
+        """From now on more is sent than before: whether there is room for it is not known yet."""
+        self._probation_ms = now_ms + PROBATION_MS
 
     def was_held(self) -> None:
         """A loss held up what arrived last: its delay tells nothing of a queue."""

@@ -125,6 +125,11 @@ class LaneSender:
         return list(self._lanes)
 
     @property
+    def awaits_first_answer(self) -> bool:
+        """Whether frames are under way and none has ever been answered."""
+        return self._acked_ms == float("-inf") and any(lane.copies for lane in self._lanes.values())
+
+    @property
     def due_ms(self) -> float | None:
         """When `tick` is to be called next; None while nothing is under way."""
         due_ms = min((self._due_ms(frame) for frame in self._frames.values()), default=float("inf"))

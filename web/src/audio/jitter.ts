@@ -7,9 +7,10 @@
  *     due(s) = floor + (s + span) * 20 ms + target
  *
  * where `floor` is the smallest (arrival - sending time) of the last 15 s, `span` the longest packet of the last second,
- * and `target` how far the delays reach above that floor, plus a margin, bounded. They reach as far as 99.5 % of those of
- * the last 15 s, and no further than the largest of the last 5 s: trouble that is over, such as that of the first seconds,
- * is paid for no longer. The buffer never hands out a slot twice or out of order, holds a bounded number of them, and
+ * and `target` how far the delays reach above that floor, plus a margin, bounded. They reach as far as 99 % of those of
+ * the last 15 s, further than 220 ms only for more than 2 % of them, and no further than the largest of the last 5 s:
+ * trouble that is over, such as that of the first seconds, is paid for no longer. Until they are 5 s, what was learnt
+ * before the first packet (`expect`) counts too. The buffer never hands out a slot twice or out of order, holds a bounded number of them, and
  * takes time as an argument: arrival and playout times are on one clock in ms.
  *
  * The delay changes by whole slots: it grows when a slot is missing anyway (the buffer waits for it instead of giving it
@@ -43,6 +44,9 @@ export interface JitterConfig {
   readonly targetMsMin: number
   readonly targetMsMax: number
   readonly quantile: number
+  /** From so much on, waiting costs a conversation more than what is lost without it: only for `quantileDear`. */
+  readonly dearMs: number
+  readonly quantileDear: number
   readonly marginMs: number
   readonly windowSlots: number
   /** What was not seen among so many slots is forgotten, though the window still holds it. */
@@ -55,7 +59,9 @@ export interface JitterConfig {
 export const DEFAULT_CONFIG: JitterConfig = {
   targetMsMin: 20,
   targetMsMax: 600,
-  quantile: 0.995,
+  quantile: 0.99,
+  dearMs: 220,
+  quantileDear: 0.98,
   marginMs: 10,
   windowSlots: 768,
   recentSlots: 250,
@@ -108,9 +114,11 @@ export interface JitterStats {
 }
 
 function checked(config: JitterConfig): JitterConfig {
-  const { targetMsMin, targetMsMax, quantile, slotsMax, windowSlots, recentSlots } = config
+  const { targetMsMin, targetMsMax, quantile, quantileDear, slotsMax, windowSlots, recentSlots } = config
   if (!(targetMsMin > 0 && targetMsMin <= targetMsMax)) throw new RangeError("target durations must be positive and ordered")
-  if (!(quantile > 0 && quantile <= 1)) throw new RangeError("quantile is a share, above 0 up to 1")
+  if (!(quantileDear > 0 && quantileDear <= quantile && quantile <= 1)) {
+    throw new RangeError("quantiles are shares, above 0 up to 1, and less is waited for where it is dear")
+  }
   if (!(slotsMax * SLOT_MS >= targetMsMax + (CATCH_UP_SLOTS + PACKET_SLOTS_MAX) * SLOT_MS)) {
     throw new RangeError("slotsMax cannot hold targetMsMax of sound")
   }
@@ -149,6 +157,7 @@ export class JitterBuffer {
    */
   readonly #delays: SlidingWindow
   readonly #newestDelays: SlidingWindow
+  #expectedMs = 0
   /** Playout less start of the last second's slots, across the two clocks, as in `#delays`. */
   readonly #ages = new SettledMinimum(SECOND_SLOTS)
   readonly #lengths = new LongestRecent(SECOND_SLOTS)
@@ -187,6 +196,14 @@ export class JitterBuffer {
   /** How many packets are lost in a row, on average over the last second; 0 where none is. */
   lostRunPackets(): number {
     return this.#fates.meanLostRun() / this.#lengths.longest()
+  }
+
+  /**
+   * Before the first packet: so far do delays reach above the floor, as far as waiting is not dear. The delay that they
+   * will need is there from the first word on, where else it would grow amid them.
+   */
+  expect(reachMs: number): void {
+    this.#expectedMs = Math.min(reachMs, this.config.dearMs)
   }
 
   // -- arrivals ----------------------------------------------------------------------------------------------------
@@ -263,7 +280,7 @@ export class JitterBuffer {
   }
 
   #observe({ first, slots }: Packet, nowMs: number, repeated: boolean): void {
-    const { quantile, marginMs, targetMsMin, targetMsMax } = this.config
+    const { marginMs, targetMsMin, targetMsMax } = this.config
     const delayMs = nowMs - this.#startMs(first + slots)
     // A packet that no permitted target could have saved says nothing about where to set the target.
     const isLate = first < this.#next && this.#delays.length > 0
@@ -273,10 +290,20 @@ export class JitterBuffer {
       this.#newestDelays.add(delayMs)
     }
     if (!repeated) this.#lengths.add(slots)
-    const reachMs = Math.min(this.#delays.quantile(quantile), this.#newestDelays.largest())
-    const wanted = reachMs - this.#delays.smallest() + marginMs
+    const seenMs = this.#reachMs(this.#delays.smallest())
+    const wanted = (this.#newestDelays.isFull ? seenMs : Math.max(seenMs, this.#expectedMs)) + marginMs
     const least = Math.max(targetMsMin, ((this.#lengths.longest() + 1) * SLOT_MS) / 2)
     this.stats.targetMs = Math.min(Math.max(wanted, least), targetMsMax)
+  }
+
+  /** How far the delays to be waited for reach above the floor. */
+  #reachMs(floorMs: number): number {
+    const { quantile, quantileDear, dearMs } = this.config
+    const mostMs = Math.min(this.#delays.quantile(quantile), this.#newestDelays.largest())
+    // Of few packets, the slowest is all that the share leaves out.
+    const share = Math.min(quantileDear, 1 - this.#lengths.longest() / this.#delays.length)
+    const nearlyMs = Math.min(this.#delays.quantile(share), mostMs)
+    return Math.min(mostMs - floorMs, Math.max(nearlyMs - floorMs, dearMs))
   }
 
   /** When `slot` began to be spoken, on a clock that starts with the first packet. */
@@ -322,6 +349,7 @@ export class JitterBuffer {
     this.#newestDelays.clear()
     this.#ages.clear()
     this.#lengths.clear()
+    this.#expectedMs = 0
     this.#givenUp = 0
     this.#lateSinceMs = null
     this.stats.restarts += Number(this.#started)

@@ -1,7 +1,7 @@
 /** Audio worklet: the peer's packets through jitter buffer and decoder into sound, on the audio clock. */
 
 import { SLOT_MS } from "../core/audio/profiles.js"
-import type { ArrivedNote, ArrivedPacket, NotesWaiting, PlayoutReport, ReceiverState } from "../worker/audio-ports.js"
+import type { ArrivedNote, ArrivedPacket, ExpectedDelays, NotesWaiting, PlayoutReport, ReceiverState } from "../worker/audio-ports.js"
 import { AudioClock } from "./clock.js"
 import { type Level, LEVEL_SLOTS, PLAYOUT_PROCESSOR, type Readiness, type WorkletStart } from "./messages.js"
 import { NotePlayer } from "./note-player.js"
@@ -49,8 +49,9 @@ class PlayoutProcessor extends AudioWorkletProcessor {
   }
 
   #connect(engine: MessagePort): void {
-    engine.onmessage = (event: MessageEvent<ArrivedPacket | ArrivedNote>) => {
+    engine.onmessage = (event: MessageEvent<ArrivedPacket | ArrivedNote | ExpectedDelays>) => {
       if (event.data.kind === "note") return this.#takeNote(event.data)
+      if (event.data.kind === "expect") return this.#playout?.jitter.expect(event.data.reachMs)
       const { kind, slot, packet, repeated } = event.data
       if (kind !== "arrived" || !(packet instanceof Uint8Array)) return
       this.#playout?.push(slot, packet, this.#clock.at(Date.now()), repeated === true)

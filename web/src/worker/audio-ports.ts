@@ -23,6 +23,12 @@ export interface ArrivedPacket {
   readonly repeated: boolean
 }
 
+/** From the engine to the playout worklet, before the first packet: by how much later than the fastest the slowest will come. */
+export interface ExpectedDelays {
+  readonly kind: "expect"
+  readonly reachMs: number
+}
+
 /** From the engine to the playout worklet: a voice note, played whole behind those that wait. */
 export interface ArrivedNote {
   readonly kind: "note"

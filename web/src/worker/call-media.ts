@@ -7,7 +7,7 @@ import { packetSlots } from "../core/audio/toc.js"
 import { concat, toHex } from "../core/bytes.js"
 import { callKey, openFrame, sealFrame, SFrameError, SFrameReceiver, SFrameSender } from "../core/e2ee/sframe.js"
 import { PADDED_SIZES_BYTES } from "../core/protocol/limits.js"
-import type { ArrivedNote, ArrivedPacket, CapturedPacket, CaptureControl, NotesWaiting, PlayoutReport, ReceiverState } from "./audio-ports.js"
+import type { ArrivedNote, ArrivedPacket, CapturedPacket, CaptureControl, ExpectedDelays, NotesWaiting, PlayoutReport, ReceiverState } from "./audio-ports.js"
 import { callKeys } from "./call-keys.js"
 import { CallNotes, type NotesOutside } from "./call-notes.js"
 import type { Conversation } from "./conversation.js"
@@ -62,7 +62,7 @@ export class CallMedia {
     private readonly conversation: Conversation,
     private readonly callId: string,
     readonly peerLeaf: number,
-    private readonly lanes: Pick<Lanes, "send" | "isNarrow">,
+    private readonly lanes: Pick<Lanes, "send" | "isNarrow" | "rehearsed">,
     private readonly heard: () => void,
     private readonly reported: (report: PlayoutReport) => void,
     notes: Pick<NotesOutside, "say" | "sent" | "heard" | "changed">,
@@ -115,6 +115,7 @@ export class CallMedia {
       else if (data.kind === "notes") this.notes.played(data.waiting)
     }
     this.notes.playerChanged()
+    playout.postMessage({ kind: "expect", reachMs: this.lanes.rehearsed.reachMs } satisfies ExpectedDelays)
     this.mute(muted)
     this.silence.stop(performance.now())
     this.codeBy(this.profile.name)

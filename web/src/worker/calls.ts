@@ -249,7 +249,7 @@ export class Calls {
 
   signal(conversation: Conversation, body: Uint8Array): void {
     const { current } = this
-    if (current?.conversation === conversation) current.lanes.onBody(body)
+    if (current?.conversation === conversation) current.lanes.take(body)
   }
 
   private eventOf(conversation: Conversation, leaf: number, callId: string): machine.CallEvent {

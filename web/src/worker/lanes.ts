@@ -3,6 +3,7 @@
 // All rules are in core/protocol: what goes on which lane (lanes), how much redundancy (lane-control), when to open and
 // leave connections (lane-plan). Here are only the sockets and timers.
 import { PROFILES, SLOT_MS } from "../core/audio/profiles.js"
+import { NAME_BYTES, Rehearsed, rehearsal } from "../core/audio/rehearsal.js"
 import { concat } from "../core/bytes.js"
 import { type Acked, type BundleId, type Carried, type ClientFrame, encode, type Joined, type StreamId } from "../core/protocol/frames.js"
 import { Controller, Level } from "../core/protocol/lane-control.js"
@@ -16,8 +17,6 @@ import type { Way } from "./way.js"
 
 const UNSENT_BYTES_MAX = 2_048
 const PLAN_MS = 100
-/** First byte of a frame that holds nothing (docs/spec/lanes.md section 6). */
-const REHEARSAL_KIND = 4
 /** A handshake that takes longer is not waited for. */
 const REHEARSAL_AFTER_MS = 1_500
 const TELL_MS = 1_000
@@ -45,6 +44,10 @@ export class Lanes implements MessageLane {
   private nextLane = 0
   private instance: number | undefined
   private planning: ReturnType<typeof setInterval> | undefined
+  /** What the other end's rehearsal told of the way from there. */
+  readonly rehearsed = new Rehearsed()
+  /** This end's name in its rehearsal. */
+  private readonly name = random(NAME_BYTES)
   private rehearsing: ReturnType<typeof setTimeout> | undefined
   private ticking: ReturnType<typeof setTimeout> | undefined
   private tickMs = 0
@@ -81,24 +84,30 @@ export class Lanes implements MessageLane {
 
   /** Sends a frame now or not at all; false when it was dropped. */
   send(body: Uint8Array): boolean {
-    this.plan.isSounding = true
+    if (!this.plan.isSounding) {
+      this.plan.isSounding = true
+      this.sender.controller.loadGrows(performance.now())
+    }
     const transmissions = this.sender.send(body, performance.now())
     this.transmit(transmissions)
     return transmissions.length > 0
   }
 
   /**
-   * Sends what a call would, until it does: so loss and rate are known before the first word. It waits for the spare,
-   * whose handshake would be taken for a full pipe.
+   * Sends what a call on a narrow pipe would, until this one does: so loss and delays are known before the first word.
+   * More would fill such a pipe, and then nobody knew its delay while it is empty. The rehearsal waits for the spare,
+   * whose handshake would be taken for a full pipe, and its first frame for an answer.
    */
-  rehearse(beganMs = performance.now()): void {
+  rehearse(ringsMs = performance.now()): void {
     if (this.plan.isSounding) return
-    if (this.sender.lanes.length > 1 || performance.now() - beganMs >= REHEARSAL_AFTER_MS) {
-      const body = concat(Uint8Array.of(REHEARSAL_KIND), random(PADDED_SIZES_BYTES[0] - 1))
-      this.transmit(this.sender.send(body, performance.now()))
+    const now = performance.now()
+    const hasLanes = this.sender.lanes.length > 1 || now - ringsMs >= REHEARSAL_AFTER_MS
+    if (hasLanes && !this.sender.awaitsFirstAnswer) {
+      const head = rehearsal(this.name, now, new Uint8Array(0))
+      const noise = random(PADDED_SIZES_BYTES[0] - head.length)
+      this.transmit(this.sender.send(concat(head, noise), now))
     }
-    const { slots } = PROFILES[this.isNarrow ? "lean" : "ordinary"]
-    this.rehearsing = setTimeout(() => this.rehearse(beganMs), slots * SLOT_MS)
+    this.rehearsing = setTimeout(() => this.rehearse(ringsMs), PROFILES.lean.slots * SLOT_MS)
   }
 
   // -- the message connection's part -----------------------------------------------------------------------------
@@ -203,7 +212,12 @@ export class Lanes implements MessageLane {
       const { seq, delayMs, level, isNarrow, isSparing } = ack
       this.sockets.get(lane)?.write({ type: "Ack", seq, delayMs, level, narrow: isNarrow, sparing: isSparing })
     }
-    if (isNew) this.onBody(frame.body)
+    if (isNew) this.take(frame.body)
+  }
+
+  /** A frame that came in whatever way. */
+  take(body: Uint8Array): void {
+    if (!this.rehearsed.arrived(body, performance.now())) this.onBody(body)
   }
 
   private tellWay(now: number): void {

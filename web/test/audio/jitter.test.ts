@@ -14,7 +14,7 @@ type Answer =
   | ["play", number, number, boolean]
   | ["conceal", number, number, boolean]
   | ["wait", number | null]
-type Event = ["push", number, number, boolean, number, boolean] | ["pop", number, Answer] | ["skip"]
+type Event = ["expect", number] | ["push", number, number, boolean, number, boolean] | ["pop", number, Answer] | ["skip"]
 
 interface Case {
   readonly config: Record<string, number>
@@ -40,7 +40,7 @@ const packet = (first: number, slots = 1): Packet => ({ first, slots, data: new 
 
 const names = readdirSync(FOLDER).filter((name) => name.endsWith(".json"))
 
-test("the shared traces are there", () => assert.ok(names.length >= 24))
+test("the shared traces are there", () => assert.ok(names.length >= 26))
 
 for (const name of names) {
   test(`trace ${name}`, () => {
@@ -52,6 +52,8 @@ for (const name of names) {
         assert.equal(buffer.push(packet(first, slots), nowMs, repeated), taken, `event ${index}`)
       } else if (event[0] === "pop") {
         assert.deepEqual(answer(buffer.pop(event[1])), event[2], `event ${index}`)
+      } else if (event[0] === "expect") {
+        buffer.expect(event[1])
       } else {
         buffer.skip()
       }

@@ -3,6 +3,7 @@
 import assert from "node:assert/strict"
 import { test } from "node:test"
 import type { Report } from "../../src/core/audio/report.js"
+import { rehearsal } from "../../src/core/audio/rehearsal.js"
 import { concat } from "../../src/core/bytes.js"
 import { callKey, sealFrame, SFrameSender } from "../../src/core/e2ee/sframe.js"
 import { PADDED_SIZES_BYTES } from "../../src/core/protocol/limits.js"
@@ -42,6 +43,14 @@ test("what one side hears, the other is told, and repeats what it is asked for",
     alice.media.setProfile("direct")
     await alice.says([0, SHORT], [1, SHORT], [2, SHORT], [3, SHORT])
     assert.deepEqual((await delivered(alice, bob)).slice(-3), [[3, false], [0, true], [2, true]])
+  }))
+
+test("playout learns at once how late frames came in the rehearsal", () =>
+  call(async (alice) => {
+    for (const delayMs of [40, 250]) alice.rehearsed.arrived(rehearsal(new Uint8Array(4), 0, new Uint8Array(0)), delayMs)
+    alice.attach()
+    await came(alice.playout.port2, alice.playout.port1)
+    assert.equal(alice.expectedMs.at(-1), 210)
   }))
 
 test("a page that takes over goes on behind, for no counter may come twice", () =>

@@ -1,7 +1,8 @@
 /** Both ends of one call in one process, for tests: what is sent, and what is handed to playout. */
 
+import { Rehearsed } from "../../src/core/audio/rehearsal.js"
 import { PADDED_SIZES_BYTES } from "../../src/core/protocol/limits.js"
-import type { ArrivedPacket, CapturedPacket, CaptureControl } from "../../src/worker/audio-ports.js"
+import type { ArrivedPacket, CapturedPacket, CaptureControl, ExpectedDelays } from "../../src/worker/audio-ports.js"
 import { CallMedia } from "../../src/worker/call-media.js"
 import type { Conversation } from "../../src/worker/conversation.js"
 import { DIRECT_SIGNAL_KIND } from "../../src/worker/direct.js"
@@ -27,6 +28,9 @@ export class Side {
   readonly signals: Uint8Array[] = []
   readonly arrived: ArrivedPacket[] = []
   readonly controls: CaptureControl[] = []
+  /** What the rehearsal told, and what playout was told of it. */
+  readonly rehearsed = new Rehearsed()
+  readonly expectedMs: number[] = []
   readonly media: CallMedia
   /** As a snapshot has them: member and device. */
   readonly members = [0, 1].map((at) => [{ leaf: at }, { accountId: Uint8Array.of(at), deviceId: Uint8Array.of(at) }])
@@ -42,6 +46,7 @@ export class Side {
     const conversation = { snapshot, context: { store } }
     const isNarrow = (): boolean => this.isNarrow
     const lanes = {
+      rehearsed: this.rehearsed,
       send: (body: Uint8Array): boolean => (body[0] === DIRECT_SIGNAL_KIND ? this.signals : this.sent).push(body) > 0,
       get isNarrow(): boolean {
         return isNarrow()
@@ -55,7 +60,11 @@ export class Side {
   attach(): void {
     this.capture = new MessageChannel()
     this.playout = new MessageChannel()
-    this.playout.port1.onmessage = ({ data }: MessageEvent<ArrivedPacket | typeof LAST>) => data !== LAST && this.arrived.push(data)
+    this.playout.port1.onmessage = ({ data }: MessageEvent<ArrivedPacket | ExpectedDelays | typeof LAST>) => {
+      if (data === LAST) return
+      if (data.kind === "expect") this.expectedMs.push(data.reachMs)
+      else this.arrived.push(data)
+    }
     this.capture.port1.onmessage = ({ data }: MessageEvent<CaptureControl | typeof LAST>) => data !== LAST && this.controls.push(data)
     this.media.attach(this.capture.port2, this.playout.port2, false)
   }

@@ -2,6 +2,7 @@
 import assert from "node:assert/strict"
 import { afterEach, beforeEach, mock, test } from "node:test"
 import { type BundleId, type ClientFrame, decodeClient, encode, type ServerFrame, type StreamId } from "../../src/core/protocol/frames.js"
+import { rehearsal } from "../../src/core/audio/rehearsal.js"
 import { FIRST_DIAL_MS, SPARE_MS } from "../../src/core/protocol/lane-plan-constants.js"
 import type { Connection, MessageLane } from "../../src/worker/connection.js"
 import type { DirectView } from "../../src/worker/api.js"
@@ -188,12 +189,16 @@ test("what was under way on a lane that ends goes on the other at once", () => {
 
 test("what is not answered in time goes again on the other lane", () => {
   const { main, lanes, spare } = withTwo()
+  const answer = (seq: number): void => main.lane?.mainReceived({ type: "Acked", seq, delayMs: 0, level: 1, narrow: false, sparing: false })
   lanes.send(body(0))
+  after(50)
+  answer(0)
+  lanes.send(body(1))
   after(300)
-  assert.deepEqual([carries(main.sent), carries(spare.sent)], [[0], [0]])
-  main.lane?.mainReceived({ type: "Acked", seq: 0, delayMs: 0, level: 1, narrow: false, sparing: false })
+  assert.deepEqual([carries(main.sent), carries(spare.sent)], [[0, 1], [1]])
+  answer(1)
   after(1000)
-  assert.deepEqual([carries(main.sent), carries(spare.sent)], [[0], [0]])
+  assert.deepEqual([carries(main.sent), carries(spare.sent)], [[0, 1], [1]])
 })
 
 test("a lane whose server breaks the protocol is closed, and another takes its place", () => {
@@ -256,25 +261,40 @@ test("a message connection that is stalled for long is given up, a working one n
   assert.equal(spare.readyState, 1)
 })
 
-test("while it rings, the call is rehearsed in its rhythm once the spare is open, until its first frame", () => {
+test("while it rings, the call is rehearsed once the spare is open and a first frame was answered, until its own first frame", () => {
   const { main, lanes } = started()
   lanes.rehearse()
   after(FIRST_DIAL_MS + 200)
   assert.deepEqual(carries(main.sent), [], "not beside the spare's handshake")
   const spare = FakeSocket.all[0]!.join()
-  for (let count = 0; count < 10; count++) {
-    after(60)
+  const answer = (seq: number): void => {
+    const ack = { type: "Acked", seq, delayMs: 0, level: 1, narrow: false, sparing: false } as const
+    main.lane!.mainReceived(ack)
+    spare.hear(ack)
+  }
+  after(600)
+  assert.deepEqual(carries([...main.sent, ...spare.sent]), [0], "one that waits for its answer")
+  answer(0)
+  for (let count = 1; count <= 10; count++) {
+    after(120)
     const { seq, body: bytes } = [...main.sent, ...spare.sent].filter((frame) => frame.type === "Carry").at(-1) as { seq: number; body: Uint8Array }
     assert.deepEqual([seq, bytes[0], bytes.length], [count, 4, 160])
-    for (const lane of [main.lane!, spare]) {
-      const ack = { type: "Acked", seq, delayMs: 0, level: 1, narrow: false, sparing: false } as const
-      if (lane instanceof FakeSocket) lane.hear(ack)
-      else lane.mainReceived(ack)
-    }
+    answer(seq)
   }
   lanes.send(body(0))
   after(200)
-  assert.equal(Math.max(...carries([...main.sent, ...spare.sent])), 10, "the call's own frame is the last")
+  assert.equal(Math.max(...carries([...main.sent, ...spare.sent])), 11, "the call's own frame is the last")
+  lanes.stop()
+})
+
+test("the other end's rehearsal is listened to and not handed on", () => {
+  const { lanes, spare, heard } = withTwo()
+  for (const [seq, delayMs] of [40, 250].entries()) {
+    const nothing = rehearsal(new Uint8Array(4), performance.now() - delayMs, new Uint8Array(151))
+    spare.hear({ type: "Carried", seq, sentMs: 0, body: nothing })
+  }
+  assert.deepEqual(heard, [])
+  assert.equal(lanes.rehearsed.reachMs, 210)
   lanes.stop()
 })
 

@@ -123,9 +123,12 @@ export class Controller {
     return 1.25 * this.roundTripNowMs + 15
   }
 
-  /** How often a frame may go again. Not once a queue builds: then answers are late, and frames not lost. */
+  /**
+   * How often a frame may go again. Not once a queue builds: then answers are late, and frames not lost; nor before the
+   * first answer, when a queue cannot be told from a long way.
+   */
   resends(nowMs: number): number {
-    return this.queueingMs(nowMs) < given.CLEAR_MS ? this.plan.resends : 0
+    return this.delayZero !== undefined && this.queueingMs(nowMs) < given.CLEAR_MS ? this.plan.resends : 0
   }
 
   /** How long a lane may leave a copy unanswered and still be given another. */
@@ -187,6 +190,11 @@ export class Controller {
     this.delaysShort.add(relative, nowMs)
     this.base.add(relative, nowMs)
     this.queuedSamples++
+  }
+
+  /** From now on more is sent than before: whether there is room for it is not known yet. */
+  loadGrows(nowMs: number): void {
+    this.probationMs = nowMs + given.PROBATION_MS
   }
 
   /** A loss held up what arrived last: its delay tells nothing of a queue. */

@@ -94,6 +94,11 @@ export class LaneSender {
     return [...this.lanesOpen.keys()]
   }
 
+  /** Whether frames are under way and none has ever been answered. */
+  get awaitsFirstAnswer(): boolean {
+    return this.ackedMs === -Infinity && [...this.lanesOpen.values()].some((lane) => lane.copies.length > 0)
+  }
+
   /** When `tick` is to be called next; null while nothing is under way. */
   get dueMs(): number | null {
     let due = Infinity

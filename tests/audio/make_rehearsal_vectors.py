@@ -1,0 +1,64 @@
+"""Writes vectors/rehearsal: frames of nothing, and what was learnt from those that came, for both languages.
+
+Run it after a deliberate change: `python -m tests.audio.make_rehearsal_vectors`.
+"""
+
+from __future__ import annotations
+
+import json
+import random
+from collections.abc import Iterator
+from pathlib import Path
+
+from ringthrough.audio.rehearsal import RECENT_FRAMES, SENDERS_MAX, Rehearsed, rehearsal
+
+PATH = Path(__file__).resolve().parents[2] / "vectors" / "rehearsal" / "rehearsals.json"
+
+Came = tuple[float, bytes]
+"""When a frame came, and it."""
+
+
+def steady(name: bytes, delays_ms: list[float], began_ms: float = 0.0) -> list[Came]:
+    """A frame each 120 ms, so much later."""
+    sent = [(began_ms + 120 * n, delay) for n, delay in enumerate(delays_ms)]
+    return [(at + delay, rehearsal(name, at, b"noise")) for at, delay in sent]
+
+
+def cases() -> Iterator[tuple[str, list[Came]]]:
+    """(what it shows, what came)."""
+    yield "nobody rehearsed", []
+    yield "one frame tells of no spread", steady(b"bob1", [250])
+    yield "the slowest less the fastest", steady(b"bob1", [50.9, 80, 230.2, 50.1])
+    yield "of each sender by itself", steady(b"bob1", [50, 90]) + steady(b"bob2", [5000, 5300])
+    yield "the sender's clock goes round", steady(b"bob1", [40, 70, 40, 45], 2**32 - 200)
+    yield "the receiver's clock is behind", [(at - 1000, body) for at, body in steady(b"bob1", [40, 70, 40])]
+    yield "what was long ago is forgotten", steady(b"bob1", [900, *[30, 60] * (RECENT_FRAMES // 2)])
+    many = [steady(b"n%03d" % n, [10, 10 + 10 * n]) for n in range(SENDERS_MAX + 3)]
+    yield "of no more senders than may ring", [came for one in many for came in one]
+    yield "too short to tell anything", [(10.0, b"\x04"), (20.0, b"\x04bob10000"[:8])]
+    yield "no rehearsal", [(10.0, b"\x01bob10000"), (500.0, b""), *steady(b"bob1", [7, 9])]
+    chance = random.Random(1)
+    yield "any delays", steady(b"bob1", [round(chance.expovariate(1 / 60), 3) for _ in range(120)], 5000.5)
+
+
+def files() -> Iterator[tuple[Path, str]]:
+    """The one file there is to be."""
+    written = []
+    for name, came in cases():
+        rehearsed = Rehearsed()
+        events = [[at, body.hex(), rehearsed.arrived(body, at)] for at, body in came]
+        written.append({"name": name, "came": events, "reach_ms": rehearsed.reach_ms})
+    frame = rehearsal(b"bob1", 2**32 + 77.9, b"noise")
+    made = {"name": b"bob1".hex(), "now_ms": 2**32 + 77.9, "noise": b"noise".hex(), "frame": frame.hex()}
+    yield PATH, json.dumps({"frame": made, "cases": written}, indent=1) + "\n"
+
+
+def main() -> None:
+    """Write it."""
+    for path, text in files():
+        path.parent.mkdir(exist_ok=True)
+        path.write_text(text)
+
+
+if __name__ == "__main__":
+    main()
