@@ -72,9 +72,12 @@ def test_one_that_loses_much_before_it_falls_silent_or_is_closed_was_bad(closed_
     bad = cut(bursts(20, 0.25, 6), 2_500)
     world = World(bad, steady(60)).run(5, closed_ms=closed_ms)
     assert world.carriers.was_bad
-    world.carriers.opened(6_000)
-    world.carriers.closed(6_010)
-    assert not world.carriers.was_bad, "of another channel nothing is known"
+
+
+def test_one_that_opened_and_answered_nothing_was_bad() -> None:
+    world = World(cut(steady(20), 1_000), steady(60)).run(5)
+    assert world.lost_ms is not None
+    assert world.carriers.was_bad
 
 
 def test_answers_that_do_not_come_back_are_no_better_than_none() -> None:

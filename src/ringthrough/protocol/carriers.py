@@ -112,6 +112,7 @@ class Carriers:
         """A direct channel is open: measure it."""
         self._is_open, self.is_lost = True, False
         self._srtt_ms, self._rest_ms = None, REST_MS
+        self._answered_ms = float("-inf")
         self._under_way.clear()
         self._enter(Way.BOTH, now_ms)
 
@@ -209,9 +210,11 @@ class Carriers:
         )
 
     def _answered_too_little(self) -> bool:
-        """Of what was sent until the last that was answered: what came after it tells of the end alone."""
+        """Of what was sent until the last that was answered: what came after it tells of the end alone. A channel
+        that opened and answered nothing was never good."""
         judged = [outcome.in_time for outcome in self._outcomes if outcome.sent_ms <= self._answered_ms]
-        return sum(judged) < IN_TIME_SHARE_MIN * len(judged)
+        is_unanswered = self._answered_ms == float("-inf")
+        return is_unanswered or sum(judged) < IN_TIME_SHARE_MIN * len(judged)
 
     def _rescue(self, now_ms: float) -> list[bytes]:
         waiting = [s for s in self._under_way.values() if not s.on_lanes and now_ms - s.sent_ms < FRAME_AGE_MS_MAX]

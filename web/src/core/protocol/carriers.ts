@@ -67,6 +67,7 @@ export class Carriers {
     this.isOpen = true
     this.isLost = false
     this.srttMs = null
+    this.answeredMs = -Infinity
     this.restMs = given.REST_MS
     this.underWay.clear()
     this.enter(Way.BOTH, nowMs)
@@ -166,10 +167,14 @@ export class Carriers {
     return [...this.underWay.values()].some(({ sentMs }) => nowMs - sentMs >= given.SILENT_MS && sentMs > this.heardMs)
   }
 
-  /** Of what was sent until the last that was answered: what came after it tells of the end alone. */
+  /**
+   * Of what was sent until the last that was answered: what came after it tells of the end alone. A channel that opened
+   * and answered nothing was never good.
+   */
   private answeredTooLittle(): boolean {
     const judged = this.outcomes.filter(({ sentMs }) => sentMs <= this.answeredMs)
-    return judged.filter(({ isInTime }) => isInTime).length < given.IN_TIME_SHARE_MIN * judged.length
+    const isUnanswered = this.answeredMs === -Infinity
+    return isUnanswered || judged.filter(({ isInTime }) => isInTime).length < given.IN_TIME_SHARE_MIN * judged.length
   }
 
   private rescue(nowMs: number): Uint8Array[] {
