@@ -103,6 +103,10 @@ EVENT_MS = 60_000
 """What happened once is told for so long."""
 FAR_MS = 300
 """A round trip to the server from which on people fall into each other's words."""
+BREAK_MS = 2_000
+"""What is missed may be told so long before the silence that it began with."""
+AFTER_BREAK_MS = 20_000
+"""For so long after a break, what was lost with it still looks like a way that loses packets."""
 WARM_UP_MS = 3_000
 """Before so much of the call was measured nothing is said to be clear."""
 
@@ -140,6 +144,10 @@ class Watch:
         self._silent_since_opened: int | None = None
         """How many lanes had been opened when the present silence began."""
         self._is_measured = False
+        self._lossy_since_ms = 0.0
+        self._was_lossy = False
+        """Packets got lost before the present silence, too."""
+        self._broken_until_ms = float("-inf")
 
     def note(self, sample: Sample, now_ms: float) -> None:
         """Take what is known now."""
@@ -150,7 +158,7 @@ class Watch:
         elif sample.is_narrow:
             self._tell(Verdict.NARROW_THERE, now_ms + RECENT_MS)
         if sample.level > Level.NORMAL or (sample.miss_share > BOOST_BELOW and sample.queueing_ms < QUEUEING_MS):
-            self._tell(Verdict.LOSSY, now_ms + RECENT_MS)
+            self._note_loss(now_ms)
         if sample.round_trip_ms >= FAR_MS and sample.queueing_ms < QUEUEING_MS:
             self._tell(Verdict.FAR, now_ms + RECENT_MS)
         if sample.idle_cuts > last.idle_cuts:
@@ -159,15 +167,27 @@ class Watch:
             self._tell(Verdict.DIRECT_LOST, now_ms + EVENT_MS)
         self._note_silence(sample, last, now_ms)
 
+    def _note_loss(self, now_ms: float) -> None:
+        if now_ms < self._broken_until_ms:
+            return
+        if now_ms >= self._until_ms.get(Verdict.LOSSY, now_ms):
+            self._lossy_since_ms = now_ms
+        self._tell(Verdict.LOSSY, now_ms + RECENT_MS)
+
     def _note_silence(self, sample: Sample, last: Sample, now_ms: float) -> None:
         if sample.is_silent:
             if self._silent_since_opened is None:
                 self._silent_since_opened = sample.lanes_opened
+                is_told = now_ms < self._until_ms.get(Verdict.LOSSY, now_ms)
+                self._was_lossy = is_told and now_ms - self._lossy_since_ms > BREAK_MS
         elif self._silent_since_opened is not None:
             # Back on an old lane it was a pause; back on a new one the old connections were lost.
             if sample.lanes_opened > self._silent_since_opened:
                 self._tell(Verdict.RECONNECTED, now_ms + EVENT_MS)
                 self._until_ms.pop(Verdict.LANE_LOST, None)
+                if not self._was_lossy:
+                    self._until_ms.pop(Verdict.LOSSY, None)
+                    self._broken_until_ms = now_ms + AFTER_BREAK_MS
             self._silent_since_opened = None
         elif sample.lanes_died > last.lanes_died and Verdict.RECONNECTED not in self._until_ms:
             self._tell(Verdict.LANE_LOST, now_ms + EVENT_MS)

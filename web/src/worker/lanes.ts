@@ -198,6 +198,10 @@ export class Lanes implements MessageLane {
     this.plan.closed(lane, now, isReset)
     this.receiver.closed(lane)
     this.transmit(this.sender.close(lane, now))
+    if (this.sockets.size > 0) return
+    // Another may come before the next look.
+    this.isSilent = true
+    this.tellWay(now, true)
   }
 
   private received(lane: LaneId, frame: Carried | Acked, bytes: number): void {
@@ -220,8 +224,8 @@ export class Lanes implements MessageLane {
     if (!this.rehearsed.arrived(body, performance.now())) this.onBody(body)
   }
 
-  private tellWay(now: number): void {
-    if (now - this.toldMs < TELL_MS) return
+  private tellWay(now: number, isNews = false): void {
+    if (!isNews && now - this.toldMs < TELL_MS) return
     this.toldMs = now
     const { controller } = this.sender
     const isLean = controller.level === Level.LEAN || controller.levelBack === Level.LEAN

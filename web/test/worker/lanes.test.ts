@@ -310,7 +310,7 @@ test("the end closes every connection but the message connection's, and nothing 
   assert.equal(main.lane, undefined)
 })
 
-test("the way is told once a second", () => {
+test("the way is told once a second, and when no lane is left", () => {
   const { main, ways, spare } = withTwo()
   const before = ways.length
   after(3000)
@@ -320,7 +320,9 @@ test("the way is told once a second", () => {
   main.lane?.mainLost()
   after(1500)
   assert.equal(wordsForWay(ways.at(-1), undefined), "Through a spare connection: the message connection was lost.")
+  const told = ways.length
   spare.onclose?.({ code: 1006 })
+  assert.deepEqual([ways.length, ways.at(-1)?.isSilent], [told + 1, true])
   after(1500)
   assert.ok(ways.at(-1)?.isSilent)
   assert.deepEqual([ways.at(-1)?.lanesOpened, ways.at(-1)?.lanesDied], [2, 2])

@@ -6,6 +6,10 @@ export const RECENT_MS = 10_000
 export const EVENT_MS = 60_000
 /** A round trip to the server from which on people fall into each other's words. */
 export const FAR_MS = 300
+/** What is missed may be told so long before the silence that it began with. */
+export const BREAK_MS = 2000
+/** For so long after a break, what was lost with it still looks like a way that loses packets. */
+export const AFTER_BREAK_MS = 20_000
 /** Before so much of the call was measured nothing is said to be clear. */
 export const WARM_UP_MS = 3000
 

@@ -3,7 +3,7 @@
 // Pure: times are milliseconds of one monotonic clock. The same rules run in `ringthrough.protocol.verdicts`;
 // `vectors/verdicts` holds the two together.
 import { BOOST_BELOW, Level, QUEUEING_MS } from "./lane-control-constants.js"
-import { Direct, DIRECT_VERDICTS, EVENT_MS, EXPLAINS, FAR_MS, RECENT_MS, Verdict, WARM_UP_MS, WORDS } from "./verdicts-table.js"
+import { AFTER_BREAK_MS, BREAK_MS, Direct, DIRECT_VERDICTS, EVENT_MS, EXPLAINS, FAR_MS, RECENT_MS, Verdict, WARM_UP_MS, WORDS } from "./verdicts-table.js"
 
 export { Direct, Verdict, WORDS }
 
@@ -41,6 +41,10 @@ export class Watch {
   /** How many lanes had been opened when the present silence began. */
   private silentSinceOpened: number | undefined
   private isMeasured = false
+  private lossySinceMs = 0
+  /** Packets got lost before the present silence, too. */
+  private wasLossy = false
+  private brokenUntilMs = -Infinity
 
   constructor(private readonly startedMs: number) {}
 
@@ -53,17 +57,27 @@ export class Watch {
     const isQueued = sample.queueingMs >= QUEUEING_MS
     if (sample.level === Level.LEAN) tell(Verdict.NARROW, RECENT_MS)
     else if (sample.isNarrow) tell(Verdict.NARROW_THERE, RECENT_MS)
-    if (sample.level > Level.NORMAL || (sample.missShare > BOOST_BELOW && !isQueued)) tell(Verdict.LOSSY, RECENT_MS)
+    const isLossyTold = nowMs < (this.untilMs.get(Verdict.LOSSY) ?? nowMs)
+    const isLossy = sample.level > Level.NORMAL || (sample.missShare > BOOST_BELOW && !isQueued)
+    if (isLossy && nowMs >= this.brokenUntilMs) {
+      if (!isLossyTold) this.lossySinceMs = nowMs
+      tell(Verdict.LOSSY, RECENT_MS)
+    }
     if (sample.roundTripMs >= FAR_MS && !isQueued) tell(Verdict.FAR, RECENT_MS)
     if (sample.idleCuts > last.idleCuts) tell(Verdict.IDLE_CUT, EVENT_MS)
     if (last.direct === Direct.OPEN && sample.direct === Direct.BLOCKED) tell(Verdict.DIRECT_LOST, EVENT_MS)
     if (sample.isSilent) {
+      if (this.silentSinceOpened === undefined) this.wasLossy = isLossyTold && nowMs - this.lossySinceMs > BREAK_MS
       this.silentSinceOpened ??= sample.lanesOpened
     } else if (this.silentSinceOpened !== undefined) {
       // Back on an old lane it was a pause; back on a new one the old connections were lost.
       if (sample.lanesOpened > this.silentSinceOpened) {
         tell(Verdict.RECONNECTED, EVENT_MS)
         this.untilMs.delete(Verdict.LANE_LOST)
+        if (!this.wasLossy) {
+          this.untilMs.delete(Verdict.LOSSY)
+          this.brokenUntilMs = nowMs + AFTER_BREAK_MS
+        }
       }
       this.silentSinceOpened = undefined
     } else if (sample.lanesDied > last.lanesDied && !this.untilMs.has(Verdict.RECONNECTED)) {
