@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from dataclasses import replace
 
 import pytest
@@ -13,7 +14,7 @@ from ringthrough.client.way import CallWay, sample_of
 from ringthrough.protocol.lane_control import Level
 from ringthrough.protocol.verdicts import WARM_UP_MS, Sample, Verdict
 
-from .conftest import WAIT_S, World
+from .conftest import WAIT_S, World, soon
 from .test_calls import talking
 from .test_lanes import has_lanes, lanes_of
 
@@ -84,6 +85,15 @@ async def test_a_lane_that_died_is_told_and_one_that_was_left_is_not(world: Worl
     way.look(now_ms + 1)
     assert (lanes.lanes_died, lanes.is_silent) == (1, False)
     assert way.verdicts == (Verdict.LANE_LOST,)
+
+
+async def test_a_silence_is_told_when_it_begins(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(way_module, "SECOND_S", WAIT_S * 10)
+    _, _, call, _, _, _ = await talking(world)
+    is_told = asyncio.Event()
+    call.on_verdicts = lambda told: is_told.set() if Verdict.SILENT in told else None
+    monkeypatch.setattr(lanes_of(call).sender, "is_silent", lambda now_ms: True)
+    await soon(is_told.wait())
 
 
 async def test_a_break_that_is_over_at_the_next_look_is_told(world: World, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -69,8 +69,8 @@ class Lanes:
         self._bundle = bundle
         self.on_body: Callable[[bytes], None] = lambda body: None
         """Called once for each frame that arrives and is no rehearsal."""
-        self.on_none_left: Callable[[], None] = lambda: None
-        """Called when the last lane has ended, and a new one has to be opened."""
+        self.on_silence: Callable[[], None] = lambda: None
+        """Called when nothing passes any more: the last lane has ended, or none answers."""
         self.rehearsed = Rehearsed()
         """What the other end's rehearsal told of the way from there."""
         self._loop = asyncio.get_running_loop()
@@ -178,7 +178,9 @@ class Lanes:
             self.end(lane)
         now_ms = self._now_ms()
         stalled = self.sender.stalled(now_ms)
-        self.is_silent = not self._sockets or self.sender.is_silent(now_ms)
+        was_silent, self.is_silent = self.is_silent, not self._sockets or self.sender.is_silent(now_ms)
+        if self.is_silent and not was_silent:
+            self.on_silence()
         stuck = self.sender.is_stuck(now_ms)
         wanted = self.sender.controller.lanes_wanted
         steps = self.plan.step(wanted, stalled, now_ms, silent=self.is_silent, stuck=stuck)
@@ -289,7 +291,7 @@ class Lanes:
         self._transmit(self.sender.close(lane, self._now_ms()))
         if not self._sockets:
             self.is_silent = True
-            self.on_none_left()
+            self.on_silence()
 
     def _received(self, lane: LaneId, frame: frames.Carried | frames.Acked) -> None:
         now_ms = self._now_ms()

@@ -44,15 +44,15 @@ class CallWay:
         self.on_change: Callable[[tuple[Verdict, ...]], None] = lambda verdicts: None
 
     async def run(self) -> None:
-        """Look once a second until cancelled, and when the last lane ends: another may come in a moment."""
+        """Look once a second until cancelled, and when nothing passes any more: it may in a moment."""
         loop = asyncio.get_running_loop()
-        self._lanes.on_none_left = lambda: self.look(loop.time() * 1000)
+        self._lanes.on_silence = lambda: self.look(loop.time() * 1000)
         try:
             while True:
                 await asyncio.sleep(SECOND_S)
                 self.look(loop.time() * 1000)
         finally:
-            self._lanes.on_none_left = lambda: None
+            self._lanes.on_silence = lambda: None
 
     def look(self, now_ms: float) -> None:
         """Take what the lanes know now."""

@@ -131,6 +131,7 @@ export class Lanes implements MessageLane {
   private step(): void {
     const now = performance.now()
     const stalled = this.sender.stalled(now)
+    const wasSilent = this.isSilent
     this.isSilent = this.sockets.size === 0 || this.sender.isSilent(now)
     const { dial, leave } = this.plan.step(this.sender.controller.lanesWanted, stalled, now, {
       silent: this.isSilent,
@@ -145,7 +146,7 @@ export class Lanes implements MessageLane {
       socket?.end()
     }
     if (dial && this.instance !== undefined) this.dial(now)
-    this.tellWay(now)
+    this.tellWay(now, this.isSilent && !wasSilent)
   }
 
   private dial(nowMs: number): void {
@@ -199,9 +200,10 @@ export class Lanes implements MessageLane {
     this.receiver.closed(lane)
     this.transmit(this.sender.close(lane, now))
     if (this.sockets.size > 0) return
-    // Another may come before the next look.
+    // Another may come before the next step.
+    const isNews = !this.isSilent
     this.isSilent = true
-    this.tellWay(now, true)
+    this.tellWay(now, isNews)
   }
 
   private received(lane: LaneId, frame: Carried | Acked, bytes: number): void {

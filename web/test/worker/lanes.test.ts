@@ -328,6 +328,20 @@ test("the way is told once a second, and when no lane is left", () => {
   assert.deepEqual([ways.at(-1)?.lanesOpened, ways.at(-1)?.lanesDied], [2, 2])
 })
 
+test("a silence is told when it begins", () => {
+  const { lanes } = withTwo()
+  const told: [number, boolean][] = []
+  lanes.onWay = ({ isSilent }) => told.push([nowMs, isSilent])
+  after(1000)
+  assert.equal(told.length, 1)
+  after(500)
+  lanes.send(body(0))
+  after(4000)
+  const first = told.findIndex(([, isSilent]) => isSilent)
+  assert.ok(first > 0)
+  assert.ok(told[first]![0] - told[first - 1]![0] < 1000)
+})
+
 test("one sentence says which way, and a sample of it what is in the way", () => {
   const good: Way = {
     level: 1, isNarrow: false, lanes: 2, isMessageConnection: true, isSilent: false, queueingMs: 0, missShare: 0, roundTripMs: 50,
