@@ -55,7 +55,7 @@ window.attach = async ([id, packet]) => {
   const [capture, playout] = [new MessageChannel(), new MessageChannel()]
   window.arrived = []
   window.muted = []
-  playout.port1.onmessage = ({ data }) => window.arrived.push(data.slot)
+  playout.port1.onmessage = ({ data }) => data.kind === "arrived" && window.arrived.push(data.slot)
   capture.port1.onmessage = ({ data }) => data.kind === "mute" && window.muted.push(data.muted)
   await window.call("attachAudio", [id, capture.port2, playout.port2], [capture.port2, playout.port2])
   let slot = -3

@@ -51,12 +51,16 @@ class PlayoutProcessor extends AudioWorkletProcessor {
   #connect(engine: MessagePort): void {
     engine.onmessage = (event: MessageEvent<ArrivedPacket | ArrivedNote | ExpectedDelays>) => {
       if (event.data.kind === "note") return this.#takeNote(event.data)
-      if (event.data.kind === "expect") return this.#playout?.jitter.expect(event.data.reachMs)
+      if (event.data.kind === "expect") return this.#expect(event.data)
       const { kind, slot, packet, repeated } = event.data
       if (kind !== "arrived" || !(packet instanceof Uint8Array)) return
       this.#playout?.push(slot, packet, this.#clock.at(Date.now()), repeated === true)
     }
     this.#engine = engine
+  }
+
+  #expect({ reachMs }: ExpectedDelays): void {
+    if (Number.isFinite(reachMs)) this.#playout?.jitter.expect(reachMs)
   }
 
   /** The second decoder loads with the first note, which waits for it. */

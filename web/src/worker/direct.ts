@@ -17,6 +17,8 @@ const [FRAME, ANSWER] = [1, 2]
 const SEQ_BYTES = 4
 const ANSWER_BYTES = 1 + SEQ_BYTES + 2
 const STEP_MS = 100
+/** An end of the channel is told so much later: a refusal may explain it. */
+const REFUSAL_MS = 1_000
 /** When a refusal that nobody asked for is said again: nobody would miss it. */
 const REFUSED_AGAIN_MS = [1_000, 3_000, 7_000]
 
@@ -103,6 +105,7 @@ export class Direct {
   private hasPath = false
   private isOver = false
   private stepping: ReturnType<typeof setInterval> | undefined
+  private explaining: ReturnType<typeof setTimeout> | undefined
   private refusing: readonly ReturnType<typeof setTimeout>[] = []
   private ticking: ReturnType<typeof setTimeout> | undefined
   private reason: Reason = "waiting"
@@ -154,6 +157,7 @@ export class Direct {
   }
 
   private forbid(why: WhyOff): void {
+    clearTimeout(this.explaining)
     this.forbidden ??= why
     this.release()
     this.show(this.forbidden)
@@ -203,6 +207,7 @@ export class Direct {
     this.isOver = true
     clearInterval(this.stepping)
     clearTimeout(this.ticking)
+    clearTimeout(this.explaining)
     this.refusing.forEach(clearTimeout)
     this.channel?.close()
     if (this.port !== undefined) endOf(this.port)
@@ -282,6 +287,7 @@ export class Direct {
     this.isTrying = true
     this.hasPath = false
     this.isDescribed = order.kind === "answer"
+    clearTimeout(this.explaining)
     this.attempts.began(performance.now())
     this.show(isNews ? "trying" : this.reason)
     this.order(order)
@@ -290,8 +296,11 @@ export class Direct {
   private channelEnded(): void {
     const reason = this.isChannelOpen ? "lost" : this.hasPath ? "keys" : this.isDescribed ? "failed" : "unanswered"
     this.endChannel()
-    const isBad = reason === "lost" && (this.carriers.wasBad || this.found === Found.DEGRADED)
-    this.show(isBad ? "bad" : reason)
+    if (reason !== "lost") return this.show(reason)
+    const isBad = this.carriers.wasBad || this.found === Found.DEGRADED
+    // The other side may have left it on purpose: what says so goes another way, and comes later than the end.
+    clearTimeout(this.explaining)
+    this.explaining = setTimeout(() => this.show(isBad ? "bad" : "lost"), REFUSAL_MS)
   }
 
   private endChannel(): void {
@@ -406,6 +415,7 @@ export class Direct {
   }
 
   private refused(): void {
+    clearTimeout(this.explaining)
     this.endChannel()
     this.attempts.refused()
     this.show("refused")

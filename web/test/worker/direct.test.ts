@@ -178,7 +178,7 @@ for (const how of ["silently", "by closing"] as const) {
     assert.ok(a.direct.view.carries)
     if (how === "silently") a.peer.isCut = b.peer.isCut = true
     else for (const { peer } of [a, b]) peer.tell({ kind: "closed", attempt: peer.attempt })
-    await talk([a, b], SILENT_MS + 200)
+    await talk([a, b], SILENT_MS + 1_200) // no refusal has explained it
     for (const device of [a, b]) {
       assert.deepEqual([device.direct.view.state, device.direct.view.carries, device.direct.found], ["blocked", false, "blocked"])
       assert.equal(device.direct.view.clause, ": direct UDP passed, and then fell silent.")
@@ -205,7 +205,7 @@ test("a channel that passed badly before it fell silent was no good one that was
     await talk([a, b], 180)
   }
   cut(true)
-  await talk([a, b], SILENT_MS + 200)
+  await talk([a, b], SILENT_MS + 1_200) // no refusal has explained it
   for (const { direct } of [a, b]) {
     assert.deepEqual([direct.view.state, direct.found], ["blocked", "degraded"])
     assert.equal(direct.view.clause, ": direct UDP passes here, but badly.")
