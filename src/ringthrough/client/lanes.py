@@ -18,7 +18,7 @@ from typing import Protocol
 import aiohttp
 
 from ringthrough.audio.pcm import SLOT_MS
-from ringthrough.audio.profiles import LEAN
+from ringthrough.audio.profiles import LEAN, ORDINARY
 from ringthrough.audio.rehearsal import NAME_BYTES, Rehearsed, rehearsal
 from ringthrough.protocol import frames, limits, session
 from ringthrough.protocol.errors import ProtocolError
@@ -124,9 +124,7 @@ class Lanes:
 
     def send(self, body: bytes) -> bool:
         """Send a frame now or not at all; False when it was dropped."""
-        if not self.plan.is_sounding:
-            self.plan.is_sounding = True
-            self.sender.controller.load_grows(self._now_ms())
+        self.plan.is_sounding = True
         return self._send(body)
 
     def _send(self, body: bytes) -> bool:
@@ -135,9 +133,8 @@ class Lanes:
         return bool(transmissions)
 
     def rehearse(self) -> None:
-        """Send what a call on a narrow pipe would, until this one does: so loss and delays are known before the first
-        word. More would fill such a pipe, and then nobody knew its delay while it is empty. The rehearsal waits for
-        the spare, whose handshake would be taken for a full pipe, and its first frame for an answer."""
+        """Send what a call would, until it does: so loss, rate and delays are known before the first word. It waits
+        for the spare, whose handshake would be taken for a full pipe, and with its first frame for an answer."""
         self._spawn(self._rehearse())
 
     async def _rehearse(self) -> None:
@@ -147,7 +144,7 @@ class Lanes:
             has_lanes = len(self.sender.lanes) > 1 or self._loop.time() - rings_s >= REHEARSAL_AFTER_S
             if has_lanes and not self.sender.awaits_first_answer:
                 self._send(rehearsal(name, self._now_ms(), secrets.token_bytes(noise_bytes)))
-            await asyncio.sleep(LEAN.slots * SLOT_MS / 1000)
+            await asyncio.sleep((LEAN if self.is_narrow else ORDINARY).slots * SLOT_MS / 1000)
 
     # The message connection's part (see `connection.Connection.attach`)
 

@@ -235,10 +235,6 @@ class Controller:
         self._base.add(relative, now_ms)
         self._queued_samples += 1
 
-    def load_grows(self, now_ms: float) -> None:
-        """From now on more is sent than before: whether there is room for it is not known yet."""
-        self._probation_ms = now_ms + PROBATION_MS
-
     def was_held(self) -> None:
         """A loss held up what arrived last: its delay tells nothing of a queue."""
         self._delays.clear()

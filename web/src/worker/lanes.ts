@@ -84,19 +84,15 @@ export class Lanes implements MessageLane {
 
   /** Sends a frame now or not at all; false when it was dropped. */
   send(body: Uint8Array): boolean {
-    if (!this.plan.isSounding) {
-      this.plan.isSounding = true
-      this.sender.controller.loadGrows(performance.now())
-    }
+    this.plan.isSounding = true
     const transmissions = this.sender.send(body, performance.now())
     this.transmit(transmissions)
     return transmissions.length > 0
   }
 
   /**
-   * Sends what a call on a narrow pipe would, until this one does: so loss and delays are known before the first word.
-   * More would fill such a pipe, and then nobody knew its delay while it is empty. The rehearsal waits for the spare,
-   * whose handshake would be taken for a full pipe, and its first frame for an answer.
+   * Sends what a call would, until it does: so loss, rate and delays are known before the first word. It waits for the
+   * spare, whose handshake would be taken for a full pipe, and with its first frame for an answer.
    */
   rehearse(ringsMs = performance.now()): void {
     if (this.plan.isSounding) return
@@ -107,7 +103,8 @@ export class Lanes implements MessageLane {
       const noise = random(PADDED_SIZES_BYTES[0] - head.length)
       this.transmit(this.sender.send(concat(head, noise), now))
     }
-    this.rehearsing = setTimeout(() => this.rehearse(ringsMs), PROFILES.lean.slots * SLOT_MS)
+    const { slots } = PROFILES[this.isNarrow ? "lean" : "ordinary"]
+    this.rehearsing = setTimeout(() => this.rehearse(ringsMs), slots * SLOT_MS)
   }
 
   // -- the message connection's part -----------------------------------------------------------------------------

@@ -276,7 +276,7 @@ test("while it rings, the call is rehearsed once the spare is open and a first f
   assert.deepEqual(carries([...main.sent, ...spare.sent]), [0], "one that waits for its answer")
   answer(0)
   for (let count = 1; count <= 10; count++) {
-    after(120)
+    after(60)
     const { seq, body: bytes } = [...main.sent, ...spare.sent].filter((frame) => frame.type === "Carry").at(-1) as { seq: number; body: Uint8Array }
     assert.deepEqual([seq, bytes[0], bytes.length], [count, 4, 160])
     answer(seq)

@@ -192,11 +192,6 @@ export class Controller {
     this.queuedSamples++
   }
 
-  /** From now on more is sent than before: whether there is room for it is not known yet. */
-  loadGrows(nowMs: number): void {
-    this.probationMs = nowMs + given.PROBATION_MS
-  }
-
   /** A loss held up what arrived last: its delay tells nothing of a queue. */
   wasHeld(): void {
     this.delays.clear()
