@@ -10,8 +10,8 @@
  * and `target` how far the delays reach above that floor, plus a margin, bounded. They reach as far as 99 % of those of
  * the last 15 s, further than 220 ms only for more than 2 % of them, and no further than the largest of the last 5 s:
  * trouble that is over, such as that of the first seconds, is paid for no longer. Until they are 5 s, what was learnt
- * before the first packet (`expect`) counts too. The buffer never hands out a slot twice or out of order, holds a bounded number of them, and
- * takes time as an argument: arrival and playout times are on one clock in ms.
+ * before the first packet (`expect`) counts too. The buffer never hands out a slot twice or out of order, holds a
+ * bounded number of them, and takes time as an argument: arrival and playout times are on one clock in ms.
  *
  * The delay changes by whole slots: it grows when a slot is missing anyway (the buffer waits for it instead of giving it
  * up), and shrinks when a slot is surplus, which the player leaves out in a pause: amid speech that would be heard.
