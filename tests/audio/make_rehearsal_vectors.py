@@ -10,7 +10,7 @@ import random
 from collections.abc import Iterator
 from pathlib import Path
 
-from ringthrough.audio.rehearsal import RECENT_FRAMES, SENDERS_MAX, Rehearsed, rehearsal
+from ringthrough.audio.rehearsal import FRAMES_MAX, RECENT_MS, SENDERS_MAX, Rehearsed, rehearsal
 
 PATH = Path(__file__).resolve().parents[2] / "vectors" / "rehearsal" / "rehearsals.json"
 
@@ -32,7 +32,9 @@ def cases() -> Iterator[tuple[str, list[Came]]]:
     yield "of each sender by itself", steady(b"bob1", [50, 90]) + steady(b"bob2", [5000, 5300])
     yield "the sender's clock goes round", steady(b"bob1", [40, 70, 40, 45], 2**32 - 200)
     yield "the receiver's clock is behind", [(at - 1000, body) for at, body in steady(b"bob1", [40, 70, 40])]
-    yield "what was long ago is forgotten", steady(b"bob1", [900, *[30, 60] * (RECENT_FRAMES // 2)])
+    yield "what was long ago is forgotten", steady(b"bob1", [900, *[30, 60] * (RECENT_MS // 240 + 8)])
+    yield "what was a while ago is not", steady(b"bob1", [900, *[30, 60] * (RECENT_MS // 240)])
+    yield "a flood is not remembered", [(500.0, rehearsal(b"bob1", 10 * n, b"")) for n in range(FRAMES_MAX + 9)]
     many = [steady(b"n%03d" % n, [10, 10 + 10 * n]) for n in range(SENDERS_MAX + 3)]
     yield "of no more senders than may ring", [came for one in many for came in one]
     yield "too short to tell anything", [(10.0, b"\x04"), (20.0, b"\x04bob10000"[:8])]

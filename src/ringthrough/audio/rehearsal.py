@@ -13,8 +13,11 @@ from collections import deque
 REHEARSAL_KIND = 4
 """The first byte of a rehearsal, where that of a call's frame tells what it is."""
 NAME_BYTES = 4
-RECENT_FRAMES = 50
-"""Three seconds: what was before them, the first lane alone and no copies, is no longer so when the call begins."""
+RECENT_MS = 2500
+"""What came before, over the first lane alone, without copies, or through a pipe that was full, is no longer so
+when the call begins."""
+FRAMES_MAX = 100
+"""Of each sender; more come only from who floods."""
 SENDERS_MAX = 4
 """Several devices of the one who is called may ring."""
 
@@ -31,7 +34,8 @@ class Rehearsed:
     """What came of the other end's rehearsal, in ms of two unrelated clocks."""
 
     def __init__(self) -> None:
-        self._delays_ms: dict[bytes, deque[int]] = {}
+        self._came: dict[bytes, deque[tuple[float, int]]] = {}
+        """Of each sender: when a frame came, and its delay."""
 
     def arrived(self, body: bytes, now_ms: float) -> bool:
         """Whether it was a rehearsal. One too short to tell anything is one."""
@@ -39,18 +43,20 @@ class Rehearsed:
             return False
         if len(body) >= _HEAD.size:
             _, name, sent_ms = _HEAD.unpack_from(body)
-            if name in self._delays_ms or len(self._delays_ms) < SENDERS_MAX:
-                delays_ms = self._delays_ms.setdefault(name, deque(maxlen=RECENT_FRAMES))
-                delays_ms.append((int(now_ms) - sent_ms) & 0xFFFFFFFF)
+            if name in self._came or len(self._came) < SENDERS_MAX:
+                came = self._came.setdefault(name, deque(maxlen=FRAMES_MAX))
+                came.append((now_ms, (int(now_ms) - sent_ms) & 0xFFFFFFFF))
+                while came[0][0] < now_ms - RECENT_MS:
+                    came.popleft()
         return True
 
     @property
     def reach_ms(self) -> float:
         """How much later than the fastest frame the slowest came, of each sender's last; 0 where nobody rehearsed."""
-        return float(max((_spread(delays_ms) for delays_ms in self._delays_ms.values()), default=0))
+        return float(max((_spread([delay for _, delay in came]) for came in self._came.values()), default=0))
 
 
-def _spread(delays_ms: deque[int]) -> int:
+def _spread(delays_ms: list[int]) -> int:
     """Largest less smallest of numbers modulo 2^32."""
     first = delays_ms[0]
     relative = [(delay - first + 2**31) % 2**32 for delay in delays_ms]

@@ -11,8 +11,13 @@ import { concat } from "../bytes.js"
 /** The first byte of a rehearsal, where that of a call's frame tells what it is. */
 export const REHEARSAL_KIND = 4
 export const NAME_BYTES = 4
-/** Three seconds: what was before them, the first lane alone and no copies, is no longer so when the call begins. */
-export const RECENT_FRAMES = 50
+/**
+ * What came before, over the first lane alone, without copies, or through a pipe that was filled, is no longer so when the
+ * call begins.
+ */
+export const RECENT_MS = 2500
+/** Of each sender; more come only from who floods. */
+export const FRAMES_MAX = 100
 /** Several devices of the one who is called may ring. */
 export const SENDERS_MAX = 4
 
@@ -30,25 +35,26 @@ export function rehearsal(name: Uint8Array, nowMs: number, noise: Uint8Array): U
 
 /** What came of the other end's rehearsal, in ms of two unrelated clocks. */
 export class Rehearsed {
-  readonly #delaysMs = new Map<string, number[]>()
+  /** Of each sender: when a frame came, and its delay. */
+  readonly #came = new Map<string, (readonly [atMs: number, delayMs: number])[]>()
 
   /** Whether it was a rehearsal. One too short to tell anything is one. */
   arrived(body: Uint8Array, nowMs: number): boolean {
     if (body[0] !== REHEARSAL_KIND) return false
     if (body.length < HEAD_BYTES) return true
     const name = body.subarray(1, 1 + NAME_BYTES).join()
-    const delaysMs = this.#delaysMs.get(name) ?? []
-    if (delaysMs.length === 0 && this.#delaysMs.size >= SENDERS_MAX) return true
-    this.#delaysMs.set(name, delaysMs)
+    const came = this.#came.get(name) ?? []
+    if (came.length === 0 && this.#came.size >= SENDERS_MAX) return true
+    this.#came.set(name, came)
     const sentMs = new DataView(body.buffer, body.byteOffset).getUint32(1 + NAME_BYTES)
-    delaysMs.push((Math.floor(nowMs) - sentMs) >>> 0)
-    if (delaysMs.length > RECENT_FRAMES) delaysMs.shift()
+    came.push([nowMs, (Math.floor(nowMs) - sentMs) >>> 0])
+    while (came.length > FRAMES_MAX || came[0]![0] < nowMs - RECENT_MS) came.shift()
     return true
   }
 
   /** How much later than the fastest frame the slowest came, of each sender's last; 0 where nobody rehearsed. */
   get reachMs(): number {
-    return Math.max(0, ...[...this.#delaysMs.values()].map(spread))
+    return Math.max(0, ...[...this.#came.values()].map((came) => spread(came.map(([, delayMs]) => delayMs))))
   }
 }
 
