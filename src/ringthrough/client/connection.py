@@ -288,7 +288,7 @@ class Connection:
         patience_s = WELCOME_TIMEOUT_S if self._call is None else WELCOME_TIMEOUT_S_IN_CALL
         async with (
             asyncio.timeout(patience_s) as welcome,
-            self._http.websockets.ws_connect(
+            self._http.fresh.ws_connect(
                 self.origin + "/v1/connect",
                 max_msg_size=limits.MESSAGE_BYTES_MAX + 1,
                 compress=0,

@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+import asyncio
+import contextlib
+import functools
 import hashlib
 import ipaddress
 import re
+import socket
 import ssl
-from collections.abc import AsyncIterator, Callable
+import weakref
+from collections.abc import Callable
 from types import TracebackType
 from typing import Self, TypeVar
 from urllib.parse import urlsplit
@@ -17,10 +22,13 @@ import msgspec
 from ringthrough.protocol import directory, limits
 
 from .errors import Refused, ServerUnreachable
+from .local_address import is_lost
 
 T = TypeVar("T")
 
-_TIMEOUT = aiohttp.ClientTimeout(total=60, connect=15)
+ADDRESS_CHECK_S = 1.0
+"""How often a request that waits looks whether the device still has the address it waits at."""
+_TIMEOUT = aiohttp.ClientTimeout(total=60, connect=15, sock_read=15)
 _ANSWER_BYTES_MAX = 2 * 1024 * 1024
 _HOST = re.compile(r"(?=.{1,253}$)[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?(?:\.[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?)*")
 
@@ -55,13 +63,33 @@ class ServerHttp:
     def __init__(self, origin: str, *, tls: ssl.SSLContext | None = None) -> None:
         self.origin = origin
         self.tls = tls
-        check = tls if tls is not None else True
-        connector = aiohttp.TCPConnector(ssl=check, limit=4)
-        self.session = aiohttp.ClientSession(connector=connector, timeout=_TIMEOUT, auto_decompress=False)
+        self._sockets: weakref.WeakSet[socket.socket] = weakref.WeakSet()
+        self._pooled = self._client(limit=4)
         # One kept from an earlier request may have died without a word, as when the device changed networks.
-        connector = aiohttp.TCPConnector(ssl=check, limit=0, force_close=True)
-        self.websockets = aiohttp.ClientSession(connector=connector, timeout=_TIMEOUT)
-        """Opens each WebSocket on a new connection."""
+        self.fresh = self._client(limit=0, force_close=True)
+        """Opens a new connection for each request, and for each WebSocket."""
+
+    def _client(self, *, limit: int, force_close: bool = False) -> aiohttp.ClientSession:
+        check = self.tls if self.tls is not None else True
+        connector = aiohttp.TCPConnector(
+            ssl=check, limit=limit, force_close=force_close, socket_factory=self._new_socket
+        )
+        return aiohttp.ClientSession(connector=connector, timeout=_TIMEOUT, auto_decompress=False)
+
+    def _new_socket(self, address: aiohttp.AddrInfoType) -> socket.socket:
+        family, kind, protocol, *_ = address
+        made = socket.socket(family, kind, protocol)
+        self._sockets.add(made)
+        return made
+
+    def _end_lost(self) -> bool:
+        """End the connections that come from an address the device no longer has, so that whatever waits on one
+        fails now. Whether there were any; a pool may still hold them."""
+        lost = [each for each in self._sockets if is_lost(each)]
+        for each in lost:
+            with contextlib.suppress(OSError):
+                each.shutdown(socket.SHUT_RDWR)
+        return bool(lost)
 
     async def __aenter__(self) -> Self:
         return self
@@ -73,8 +101,8 @@ class ServerHttp:
 
     async def close(self) -> None:
         """Drop the connections."""
-        await self.session.close()
-        await self.websockets.close()
+        await self._pooled.close()
+        await self.fresh.close()
 
     @property
     def authority(self) -> str:
@@ -129,8 +157,9 @@ class ServerHttp:
     async def put_blob(self, ciphertext: bytes) -> bytes:
         """Store ciphertext; returns its SHA-256, which is its name."""
         digest = hashlib.sha256(ciphertext).digest()
-        async with self._request("PUT", f"/v1/blobs/{digest.hex()}", data=ciphertext) as response:
-            await _check(response)
+        # On a connection of its own: how long a dead one is waited for is limited only after the last byte has left.
+        path = f"/v1/blobs/{digest.hex()}"
+        await self._ask("PUT", path, data=ciphertext, is_repeatable=True, client=self.fresh)
         return digest
 
     async def get_blob(self, sha256: bytes, bytes_max: int = limits.BLOB_BYTES_MAX) -> bytes:
@@ -139,10 +168,8 @@ class ServerHttp:
         Raises:
             Refused: `not_found`, `too_large` (more than `bytes_max`), `hash_mismatch` (the server sent other bytes).
         """
-        chunks: list[bytes] = []
-        async for chunk in self._blob_chunks(sha256, bytes_max):
-            chunks.append(chunk)
-        blob = b"".join(chunks)
+        path = f"/v1/blobs/{sha256.hex()}"
+        blob = await self._ask("GET", path, is_repeatable=True, bytes_max=bytes_max)
         if hashlib.sha256(blob).digest() != sha256:
             raise Refused("hash_mismatch", "the server sent other bytes than asked for")
         return blob
@@ -150,29 +177,6 @@ class ServerHttp:
     async def health(self) -> dict[str, object]:
         """GET /health."""
         return await self._json("GET", "/health", dict[str, object])
-
-    async def _blob_chunks(self, sha256: bytes, bytes_max: int) -> AsyncIterator[bytes]:
-        async with self._request("GET", f"/v1/blobs/{sha256.hex()}") as response:
-            await _check(response)
-            total = 0
-            try:
-                async for chunk in response.content.iter_chunked(65536):
-                    total += len(chunk)
-                    if total > bytes_max:
-                        raise Refused("too_large", f"the file exceeds {bytes_max} bytes")
-                    yield chunk
-            except (aiohttp.ClientError, TimeoutError) as e:
-                raise ServerUnreachable(f"{self.origin} broke off: {e}") from e
-
-    def _request(self, method: str, path: str, *, data: bytes | None = None, session: str | None = None) -> _Request:
-        headers = {"Authorization": f"Bearer {session}"} if session else {}
-        return _Request(self._send(method, path, data, headers), self.origin)
-
-    def _send(
-        self, method: str, path: str, data: bytes | None, headers: dict[str, str]
-    ) -> aiohttp.client._RequestContextManager:
-        # A redirect could lead to any host, inside our own network too.
-        return self.session.request(method, self.origin + path, data=data, headers=headers, allow_redirects=False)
 
     async def _json(
         self,
@@ -184,8 +188,7 @@ class ServerHttp:
         session: str | None = None,
     ) -> T:
         data = msgspec.json.encode(body) if body is not None else None
-        async with self._request(method, path, data=data, session=session) as response:
-            raw = await _check(response)
+        raw = await self._ask(method, path, data=data, session=session, is_repeatable=method == "GET")
         if answer is None:
             return None  # type: ignore[return-value]
         try:
@@ -193,34 +196,80 @@ class ServerHttp:
         except (msgspec.MsgspecError, UnicodeDecodeError) as e:
             raise Refused("bad_frame", f"{self.origin} answered {path} with something else") from e
 
+    async def _ask(
+        self,
+        method: str,
+        path: str,
+        *,
+        data: bytes | None = None,
+        session: str | None = None,
+        bytes_max: int = _ANSWER_BYTES_MAX,
+        is_repeatable: bool,
+        client: aiohttp.ClientSession | None = None,
+    ) -> bytes:
+        """The body of a success, by `client` or a kept connection.
 
-class _Request:
-    """An aiohttp request whose network errors are ours."""
+        That may be dead without a word. What may be asked twice is then asked once more, on a new one.
 
-    def __init__(self, context: aiohttp.client._RequestContextManager, origin: str) -> None:
-        self._context = context
-        self._origin = origin
-
-    async def __aenter__(self) -> aiohttp.ClientResponse:
+        Raises:
+            Refused: as the server says, or `too_large` (more than `bytes_max`).
+            ServerUnreachable: unknown whether the server has done it.
+        """
+        headers = {"Authorization": f"Bearer {session}"} if session else {}
+        ask = functools.partial(self._ask_once, method, path, data, headers, bytes_max)
+        has_moved = self._end_lost()
+        watch = asyncio.create_task(self._watch())
         try:
-            return await self._context.__aenter__()
-        except (aiohttp.ClientError, TimeoutError, OSError) as e:
-            raise ServerUnreachable(f"cannot reach {self._origin}: {e or type(e).__name__}") from e
+            return await ask(self.fresh if has_moved else client or self._pooled)
+        except _BrokeOff:
+            if not is_repeatable:
+                raise
+            return await ask(self.fresh)
+        finally:
+            watch.cancel()
 
-    async def __aexit__(
-        self, kind: type[BaseException] | None, value: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        await self._context.__aexit__(kind, value, trace)
+    async def _watch(self) -> None:
+        while True:
+            await asyncio.sleep(ADDRESS_CHECK_S)
+            self._end_lost()
+
+    async def _ask_once(
+        self,
+        method: str,
+        path: str,
+        data: bytes | None,
+        headers: dict[str, str],
+        bytes_max: int,
+        client: aiohttp.ClientSession,
+    ) -> bytes:
+        is_answered = False
+        try:
+            # A redirect could lead to any host, inside our own network too.
+            async with client.request(
+                method, self.origin + path, data=data, headers=headers, allow_redirects=False
+            ) as response:
+                is_answered = True
+                return await _check(response, bytes_max)
+        except aiohttp.SocketTimeoutError as e:
+            raise _BrokeOff(f"{self.origin} does not answer; try again") from e
+        except aiohttp.ClientError as e:
+            if is_answered:
+                raise _BrokeOff(f"{self.origin} broke off: {e}") from e
+            # Here aiohttp has itself asked again what may be repeated.
+            raise ServerUnreachable(f"cannot reach {self.origin}: {e}") from e
+        except (TimeoutError, OSError) as e:
+            raise ServerUnreachable(f"cannot reach {self.origin}: {e or type(e).__name__}") from e
 
 
-async def _check(response: aiohttp.ClientResponse) -> bytes:
-    """The small body of a success; b"" for a blob, which the caller reads."""
-    is_success = 200 <= response.status < 300
-    if is_success and response.content_type == "application/octet-stream":
-        return b""
-    raw = await _read_whole(response)
-    if is_success:
-        return raw
+class _BrokeOff(ServerUnreachable):
+    """An answer that does not come, or stopped coming."""
+
+
+async def _check(response: aiohttp.ClientResponse, bytes_max: int) -> bytes:
+    """The body of a success."""
+    if 200 <= response.status < 300:
+        return await _read_whole(response, bytes_max)
+    raw = await _read_whole(response, _ANSWER_BYTES_MAX)
     try:
         refusal = msgspec.json.decode(raw, type=directory.Refusal)
     except (msgspec.MsgspecError, UnicodeDecodeError):
@@ -228,15 +277,12 @@ async def _check(response: aiohttp.ClientResponse) -> bytes:
     raise Refused(refusal.code, refusal.message, refusal.retry_after_ms)
 
 
-async def _read_whole(response: aiohttp.ClientResponse) -> bytes:
+async def _read_whole(response: aiohttp.ClientResponse, bytes_max: int) -> bytes:
     parts: list[bytes] = []
     total = 0
-    try:
-        async for part in response.content.iter_chunked(65536):
-            total += len(part)
-            if total > _ANSWER_BYTES_MAX:
-                raise Refused("too_large", "the server's answer is too long")
-            parts.append(part)
-    except (aiohttp.ClientError, TimeoutError, OSError) as e:
-        raise ServerUnreachable(f"the server broke off: {e or type(e).__name__}") from e
+    async for part in response.content.iter_chunked(65536):
+        total += len(part)
+        if total > bytes_max:
+            raise Refused("too_large", f"the server's answer exceeds {bytes_max} bytes")
+        parts.append(part)
     return b"".join(parts)
