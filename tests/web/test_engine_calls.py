@@ -6,31 +6,18 @@ import asyncio
 from collections.abc import Awaitable, Callable
 from typing import Any
 
-import numpy as np
 import pytest
 
-from ringthrough.audio.opus import OpusEncoder
 from ringthrough.client.calls import Call
 from ringthrough.client.client import Client
 from ringthrough.client.media import NullSink, SilentSource
+from tests.web.engine_calls import PACKET, phase
 from tests.web.engine_page import EngineFault, Tab
 
 pytestmark = [pytest.mark.slow, pytest.mark.alone]
 
 Profile = Callable[[str], Awaitable[Tab]]
 Sdk = Callable[..., Awaitable[Client]]
-PACKET = list(OpusEncoder().encode((np.sin(np.arange(960) / 8) * 8000).astype(np.int16)))
-
-
-async def phase(tab: Tab, call: str, wanted: str) -> dict[str, Any]:
-    """Wait until the page was told of this phase."""
-
-    async def check() -> dict[str, Any] | None:
-        views = [e["call"] for e in await tab.news("call") if e["call"]["id"] == call]
-        return next((view for view in views if view["phase"] == wanted), None)
-
-    found: dict[str, Any] = await tab.until(f"{wanted} of {call}", check, 25.0)
-    return found
 
 
 async def frames_arrived(tab: Tab, count: int) -> None:

@@ -11,9 +11,8 @@ from playwright.async_api import Browser, async_playwright
 
 from ringthrough.client.client import Client
 from tests.web.conftest import Site
+from tests.web.engine_calls import PACKET, called, phase
 from tests.web.engine_page import CHROMIUM, CHROMIUM_FLAGS, Tab
-from tests.web.test_engine_calls import PACKET, phase
-from tests.web.test_engine_lanes import called
 
 pytestmark = [pytest.mark.slow, pytest.mark.alone]
 

@@ -8,31 +8,16 @@ from typing import Any
 
 import pytest
 
-from ringthrough.client.calls import Call
 from ringthrough.client.client import Client
-from ringthrough.client.media import NullSink, SilentSource
 from ringthrough.e2ee import sframe
 from tests.web.conftest import Site
+from tests.web.engine_calls import called
 from tests.web.engine_page import Tab
 from tests.web.hostile_proxy import HostileProxy
-from tests.web.test_engine_calls import PACKET, phase
 
 pytestmark = [pytest.mark.slow, pytest.mark.alone]
 
 Sdk = Callable[..., Awaitable[Client]]
-
-
-async def called(alice: Tab, bob: Client) -> tuple[str, Call]:
-    """Alice's browser calls Bob's SDK, and both hear each other."""
-    calls: list[Call] = []
-    bob.calls.ring = calls.append
-    conversation = await alice.call("conversationWith", "@bob")
-    call = await alice.call("placeCall", conversation)
-    await phase(alice, call, "ringing_there")
-    await alice.page.evaluate("window.attach", [call, PACKET])
-    calls[0].answer(SilentSource(), NullSink())
-    await phase(alice, call, "in_call")
-    return call, calls[0]
 
 
 async def way(alice: Tab, matches: Callable[[dict[str, Any]], bool]) -> dict[str, Any]:

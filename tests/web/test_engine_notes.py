@@ -7,13 +7,11 @@ from collections.abc import Awaitable, Callable
 
 import pytest
 
-from ringthrough.client.calls import Call
 from ringthrough.client.client import Client
-from ringthrough.client.media import NullSink, SilentSource
 from ringthrough.e2ee import content as mimi
 from ringthrough.protocol import limits
+from tests.web.engine_calls import called, phase
 from tests.web.engine_page import EngineFault, Tab
-from tests.web.test_engine_calls import PACKET, phase
 
 pytestmark = pytest.mark.slow
 
@@ -58,20 +56,14 @@ async def test_notes_that_still_wait_when_one_hangs_up_are_unread(
 ) -> None:
     """The page plays none of them: it is told of a loudspeaker that is slow."""
     bob, alice = await sdk("bob"), await profile("alice")
-    calls: list[Call] = []
-    bob.calls.ring = calls.append
+    call, other = await called(alice, bob)
     chat = await alice.call("conversationWith", "@bob")
-    call = await alice.call("placeCall", chat)
-    await phase(alice, call, "ringing_there")
-    await alice.page.evaluate("window.attach", [call, PACKET])
-    calls[0].answer(SilentSource(), NullSink())
-    await phase(alice, call, "in_call")
     (here,) = bob.conversations()
     for number in range(2):
-        note = mimi.Note(calls[0].call_id, number, GOOD)
+        note = mimi.Note(other.call_id, number, GOOD)
         await here.send(mimi.note_message(bob.context.random(16), note))
-    calls[0].hang_up()
-    await here.send(mimi.note_message(bob.context.random(16), mimi.Note(calls[0].call_id, 2, GOOD)))
+    other.hang_up()
+    await here.send(mimi.note_message(bob.context.random(16), mimi.Note(other.call_id, 2, GOOD)))
     await phase(alice, call, "ended")
 
     async def all_three() -> bool:
