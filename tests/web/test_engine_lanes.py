@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from ringthrough.client.client import Client
+from ringthrough.client.media import FRAME_BODY_BYTES, SIGNAL_KIND_MEDIA
 from ringthrough.e2ee import sframe
 from tests.web.conftest import Site
 from tests.web.engine_calls import called
@@ -88,6 +89,17 @@ async def test_a_call_loses_its_message_connection_and_no_frame(
         assert (await other.ended).value == "remote_hung_up"
         while len(proxy.links) > 1:
             await asyncio.sleep(0.05)
+
+
+async def test_forged_packets_are_counted_for_the_person(watched: Tab, sdk: Sdk, proxy: HostileProxy) -> None:
+    bob = await sdk("bob", proxy.url)
+    call, other = await called(watched, bob)
+    assert (await way(watched, lambda view: True))["ignored"] == 0
+    assert other.line is not None
+    for _ in range(2):
+        assert other.line.lanes.send(SIGNAL_KIND_MEDIA + bytes(FRAME_BODY_BYTES))
+    await way(watched, lambda view: bool(view["ignored"] == 2))
+    await watched.call("hangUp", call)
 
 
 async def test_a_call_goes_on_after_the_server_was_started_again(

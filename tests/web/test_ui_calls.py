@@ -56,6 +56,10 @@ async def test_a_call_says_which_way_and_why_and_can_be_held() -> None:
         await page.locator("summary").press("Enter")
         await expect(relay).to_be_visible()
         await expect(page.get_by_text("2 connections in use, 3 opened so far")).to_be_visible()
+        ignored = page.get_by_text("damaged, repeated or unreadable")
+        await expect(ignored).to_have_count(0)
+        await page.evaluate("fake.call('@ana', { ignored: 12 })")
+        await expect(ignored).to_have_text("12 packets that were damaged, repeated or unreadable")
         await relay.scroll_into_view_if_needed()
         for button in ("Back to the chats", "Hang up"):
             await expect(page.get_by_role("button", name=button)).to_be_in_viewport(ratio=1)

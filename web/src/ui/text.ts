@@ -271,6 +271,8 @@ export const text = {
         opened <= 1 ? "none was needed so far" : `${counted(lanes, "connection", "connections")} in use, ${opened.toLocaleString("en")} opened so far`,
       copies: "Redundancy",
       copiesState: { lean: "none: the connection is narrow", normal: "what gets lost is sent again", boost: "everything is sent twice", heavy: "everything is sent three times" } as const,
+      ignored: "Ignored",
+      ignoredPackets: (count: number) => counted(count, "packet that was", "packets that were") + " damaged, repeated or unreadable",
       relay: "Media relay",
       relayState: "none is used, so none can be blocked",
     },

@@ -188,6 +188,8 @@ export interface CallView {
   readonly verdicts: readonly VerdictView[]
   /** The last minute, the oldest second first. */
   readonly trace: readonly TracePoint[]
+  /** Packets that were damaged, repeated, forged or of a key that we do not have; nothing of them was played. */
+  readonly ignored: number
   /** Null while it carries speech, and did for a while. */
   readonly notes: NotesView | null
   /** Null until sound is on its way. */

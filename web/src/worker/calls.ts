@@ -19,6 +19,7 @@ import type { Arrival, Conversation } from "./conversation.js"
 import type { WhyOff } from "./direct.js"
 import { EngineError } from "./errors.js"
 import { FirstFrame } from "./first-frame.js"
+import { ignoredPackets } from "./ignored.js"
 import { Lanes } from "./lanes.js"
 import { whyHideFrom } from "./people.js"
 import type { CallRow } from "./store/rows.js"
@@ -490,6 +491,7 @@ export class Calls {
       id, conversation: this.views.idOf(conversation.id), peer: this.views.person(peer), incoming, phase, muted, sinceMs,
       carrier: wordsForWay(way, media?.direct.view), quality, way: way === undefined ? null : viewOfWay(way), direct: media?.direct.view ?? null,
       verdicts: watch.verdicts(performance.now()).map(viewOfVerdict), trace, ended: "",
+      ignored: media === undefined ? 0 : ignoredPackets(media.refusals, media.direct.view.framesDirect),
       notes: current.phase === "in_call" ? (current.media?.notes.view ?? null) : null,
     }
   }

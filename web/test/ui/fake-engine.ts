@@ -187,7 +187,7 @@ export class FakeEngine implements Engine {
     const peer = talk.view.members.find((person) => !person.isMe) ?? null
     const base: CallView = this.#call ?? {
       id: this.#id(), conversation: talk.view.id, peer, incoming: true, phase: "ringing_here", muted: false, sinceMs: null,
-      carrier: "", way: null, direct: null, verdicts: [], trace: [], notes: null, quality: "unknown", ended: "",
+      carrier: "", way: null, direct: null, verdicts: [], trace: [], ignored: 0, notes: null, quality: "unknown", ended: "",
     }
     this.#call = { ...base, ...some }
     this.#emit({ kind: "call", call: this.#call })
