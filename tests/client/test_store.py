@@ -1,16 +1,14 @@
-"""The state file: private, all or nothing, shared by several processes."""
+"""What the device keeps, and what two processes see of each other's changes."""
 
 from __future__ import annotations
 
-import stat
 import subprocess
 import sys
 from pathlib import Path
 
-import apsw
 import pytest
 
-from ringthrough.client.errors import NoAccount, StateUnreadable
+from ringthrough.client.errors import NoAccount
 from ringthrough.client.store import PendingCommit, Store
 
 
@@ -34,67 +32,6 @@ def a_conversation(store: Store, stream: bytes = b"s" * 16) -> int:
 def queue(store: Store, conversation: int, text: bytes) -> int:
     with store.transaction():
         return store.queue_message(conversation, b"a", b"d", text, b"m")
-
-
-def test_only_the_owner_may_read_any_of_the_files(store: Store, path: Path) -> None:
-    a_conversation(store)
-    files = list(path.parent.iterdir())
-    assert len(files) >= 2, "the write-ahead log is there too"
-    for file in files:
-        assert stat.S_IMODE(file.stat().st_mode) == 0o600, file.name
-    assert stat.S_IMODE(path.parent.stat().st_mode) == 0o700
-
-
-def test_a_file_left_open_to_others_is_closed(path: Path) -> None:
-    Store(path).close()
-    path.chmod(0o644)
-    Store(path).close()
-    assert stat.S_IMODE(path.stat().st_mode) == 0o600
-
-
-def test_a_transaction_that_fails_changes_nothing(store: Store) -> None:
-    def fail() -> None:
-        with store.transaction():
-            store.set_profile("x", b"1")
-            raise RuntimeError
-
-    with pytest.raises(RuntimeError):
-        fail()
-    assert not store.has_profile("x")
-    with store.transaction():
-        store.set_profile("x", b"2")
-    assert store.profile("x") == b"2"
-
-
-def test_a_commit_that_fails_leaves_the_store_usable(store: Store, path: Path) -> None:
-    """A full disk: the change is lost with an error, and the next one works."""
-    a_conversation(store)
-    pages = store._db.execute("PRAGMA page_count").fetchall()[0][0]
-    store._db.execute(f"PRAGMA max_page_count={pages}")
-    with pytest.raises(apsw.FullError), store.transaction():
-        store.set_profile("big", bytes(1_000_000))
-    store._db.execute("PRAGMA max_page_count=1000000")
-    with store.transaction():
-        store.set_profile("x", b"1")
-    assert store.has_profile("x")
-    assert not store.has_profile("big")
-
-
-def test_another_version_is_refused(path: Path) -> None:
-    Store(path).close()
-    db = apsw.Connection(str(path))
-    db.execute("PRAGMA user_version=99")
-    db.close()
-    with pytest.raises(StateUnreadable, match="99"):
-        Store(path)
-
-
-def test_what_is_no_database_is_refused_and_kept(path: Path) -> None:
-    path.parent.mkdir()
-    path.write_bytes(b"my diary, not a database" * 50)
-    with pytest.raises(StateUnreadable):
-        Store(path)
-    assert path.read_bytes().startswith(b"my diary")
 
 
 def test_a_missing_profile_value_means_no_account(store: Store) -> None:
