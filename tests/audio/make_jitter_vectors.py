@@ -181,6 +181,8 @@ def cases() -> Iterator[tuple[str, str, dict[str, Any], list[Event]]]:
     yield "dear", "few packets are so late that they are not waited for", {}, played(dear, 11000, 3, expected_ms=900)
     late_start = [(max(at, 240.0), first, slots, False) for at, first, slots, _ in steady(300, 1)]
     yield "start-up", "the first packets come late", {}, played(late_start, 6000, leave_out=any_surplus)
+    queued = steady(150, 3, lambda first: max(0.0, 600.0 - 15 * first))
+    yield "queued", "the first packets come out of a queue", {}, played(queued, 4000, 3, leave_out=any_surplus)
     faster = steady(300, 1, lambda first: 500 if first < 60 else 0)
     window = {"window_slots": 64}
     yield "faster", "the path gets faster amid speech", window, played(faster, 6000, 0, window, in_pauses)

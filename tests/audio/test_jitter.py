@@ -202,6 +202,22 @@ def test_start_up_delay_does_not_stay() -> None:
     assert buffer.stats.concealed == 0
 
 
+def test_what_a_queue_held_up_at_the_start_is_left_out_before_the_first_word() -> None:
+    # The first second comes 600 ms late at first, and faster than it was spoken.
+    arrivals = [(at + max(0, 600 - 15 * sent.first), sent) for at, sent in steady(100)]
+    buffer = JitterBuffer()
+    for now in range(SLOT_MS, 900, SLOT_MS):
+        while arrivals and arrivals[0][0] <= now:
+            at, sent = arrivals.pop(0)
+            buffer.push(sent, at)
+        decision = buffer.pop(now)
+        while isinstance(decision, Play) and decision.surplus:
+            buffer.skip()
+            decision = buffer.pop(now)
+    assert buffer.stats.concealed == 0
+    assert buffer.stats.delay_ms < 20 + 2 * SLOT_MS
+
+
 def test_trouble_that_is_over_is_forgotten_within_seconds() -> None:
     # Half a second of the first five comes 400 ms late: far more than the quantile ignores.
     arrivals = [(at + (400 if 200 <= sent.first < 225 else 0), sent) for at, sent in steady(800)]

@@ -8,8 +8,9 @@ sender's clock. Slot `s` is due here at
 where `floor` is the smallest (arrival - sending time) of the last 15 s, `span` the longest packet of the last second,
 and `target` how far the delays reach above that floor, plus a margin, bounded. They reach as far as 99 % of those of
 the last 15 s, further than 220 ms only for more than 2 % of them, and no further than the largest of the last 5 s:
-trouble that is over, such as that of the first seconds, is paid for no longer. Until they are 5 s, what was learnt
-before the first packet (`expect`) counts too. The buffer never hands out a slot twice or out of order, holds a
+trouble that is over is paid for no longer. A packet that comes a slot faster than all before shows that those waited
+in a queue, as what opened a call may leave one: their delays are forgotten. Until there are 5 s of delays, what was
+learnt before the first packet (`expect`) counts too. The buffer never hands out a slot twice or out of order, holds a
 bounded number of them, and takes time as an argument: arrival times and playout times are on one monotonic clock in
 ms, of any origin.
 
@@ -33,6 +34,9 @@ from .windows import LongestRecent, SettledMinimum, SlidingWindow
 SLOT_MAX = 2**64 - 1
 
 SECOND_SLOTS = 1000 // SLOT_MS
+
+SETTLED_SLOTS = 10
+"""So many pulls tell how old what they play is: in the quiet before the first word, what is too much can still go."""
 
 SURPLUS_SLOTS = 1.5
 """Delay over the target from which a quiet slot is left out: one slot, and slack so that jitter causes nothing."""
@@ -163,8 +167,12 @@ class JitterBuffer:
         not the first packet, gives the floor: a call that starts while the network is busy would otherwise keep that
         start-up delay to its end."""
         self._newest_delays = SlidingWindow(self.config.recent_slots)
+        self._filled_ms = 0.0
+        """When a packet last came while none was held."""
+        self._fastest_ms = float("inf")
+        """The smallest delay when those before it were last forgotten."""
         self._expected_ms = 0.0
-        self._ages = SettledMinimum(SECOND_SLOTS)
+        self._ages = SettledMinimum(SECOND_SLOTS, SETTLED_SLOTS)
         """Playout less start of the last second's slots, across the two clocks, as in `_delays`."""
         self._lengths = LongestRecent(SECOND_SLOTS)
         self._fates = SlotFates()
@@ -237,6 +245,8 @@ class JitterBuffer:
         in_time = [slot for slot in fresh if slot >= bound]
         for slot in fresh[: len(fresh) - len(in_time)]:
             self._remember(slot)
+        if not self._held:
+            self._filled_ms = now_ms
         for slot in in_time:
             self._held[slot] = _Held(packet, not repeated)
         if repeated:
@@ -260,6 +270,9 @@ class JitterBuffer:
         is_late = packet.first < self._next and len(self._delays) > 0
         if is_late and delay_ms - self._delays.smallest() > self.config.target_ms_max:
             return
+        if delay_ms < self._fastest_ms - SLOT_MS:
+            self._forget_delays()
+            self._fastest_ms = delay_ms
         for _ in range(packet.slots):
             self._delays.add(delay_ms)
             self._newest_delays.add(delay_ms)
@@ -271,6 +284,11 @@ class JitterBuffer:
         wanted = above_ms + self.config.margin_ms
         least = max(self.config.target_ms_min, (self._lengths.longest() + 1) * SLOT_MS // 2)
         self._stats.target_ms = float(min(max(wanted, least), self.config.target_ms_max))
+
+    def _forget_delays(self) -> None:
+        self._delays.clear()
+        self._newest_delays.clear()
+        self._fastest_ms = float("inf")
 
     def _reach_ms(self, floor_ms: float) -> float:
         """How far the delays to be waited for reach above the floor."""
@@ -317,8 +335,7 @@ class JitterBuffer:
     def _refill(self) -> None:
         """Go back to filling, with a new idea of the path. What was played stays behind `_next`."""
         self._expected_ms = 0.0
-        self._delays.clear()
-        self._newest_delays.clear()
+        self._forget_delays()
         self._ages.clear()
         self._lengths.clear()
         self._given_up = 0
@@ -389,8 +406,9 @@ class JitterBuffer:
         early_ms = self._stats.target_ms - self._delay_ms(first, now_ms)
         if early_ms > 0:
             return early_ms
-        # Slots that waited for the player longer than the target would only be delay.
-        excess = int(-early_ms // SLOT_MS)
+        # Slots that waited for the player longer than the target would only be delay. What the network held up is no
+        # less old, but nobody has missed a word of it yet: that delay goes in the first pause.
+        excess = int(min(-early_ms, now_ms - self._filled_ms) // SLOT_MS)
         self._discard_below(min(first + excess, max(self._held)))
         self._next = min(self._held)
         self._started = True

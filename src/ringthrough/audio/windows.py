@@ -55,16 +55,17 @@ class SlidingWindow:
 
 
 class SettledMinimum:
-    """The smallest of the last `size` delays in ms, once there are so many.
+    """The smallest of the last `size` delays in ms, once there are `least` of them.
 
-    One pull that came late would make a short buffer look long; the smallest of a second's pulls does not.
+    One pull that came late would make a short buffer look long; the smallest of many pulls does not.
     """
 
-    def __init__(self, size: int) -> None:
-        if size < 1:
-            raise ValueError("a minimum needs at least one delay")
+    def __init__(self, size: int, least: int) -> None:
+        if not 1 <= least <= size:
+            raise ValueError("a minimum needs at least one delay, and room for all that it needs")
         self._recent: deque[float] = deque(maxlen=size)
         self._size = size
+        self._least = least
 
     def add(self, delay_ms: float) -> None:
         """Add the newest delay, forgetting the oldest of a full window."""
@@ -80,8 +81,8 @@ class SettledMinimum:
         self._recent.clear()
 
     def settled_ms(self) -> float | None:
-        """Return the minimum, None while the window is not full."""
-        return min(self._recent) if len(self._recent) == self._size else None
+        """Return the minimum, None while there are too few."""
+        return min(self._recent) if len(self._recent) >= self._least else None
 
 
 class LongestRecent:

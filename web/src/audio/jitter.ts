@@ -9,8 +9,9 @@
  * where `floor` is the smallest (arrival - sending time) of the last 15 s, `span` the longest packet of the last second,
  * and `target` how far the delays reach above that floor, plus a margin, bounded. They reach as far as 99 % of those of
  * the last 15 s, further than 220 ms only for more than 2 % of them, and no further than the largest of the last 5 s:
- * trouble that is over, such as that of the first seconds, is paid for no longer. Until they are 5 s, what was learnt
- * before the first packet (`expect`) counts too. The buffer never hands out a slot twice or out of order, holds a
+ * trouble that is over is paid for no longer. A packet that comes a slot faster than all before shows that those waited
+ * in a queue, as what opened a call may leave one: their delays are forgotten. Until there are 5 s of delays, what was
+ * learnt before the first packet (`expect`) counts too. The buffer never hands out a slot twice or out of order, holds a
  * bounded number of them, and takes time as an argument: arrival and playout times are on one clock in ms.
  *
  * The delay changes by whole slots: it grows when a slot is missing anyway (the buffer waits for it instead of giving it
@@ -31,6 +32,9 @@ import { LongestRecent, SettledMinimum, SlidingWindow } from "./windows.js"
 export const SLOT_MAX = 2 ** 52
 
 const SECOND_SLOTS = 1000 / SLOT_MS
+
+/** So many pulls tell how old what they play is: in the quiet before the first word, what is too much can still go. */
+const SETTLED_SLOTS = 10
 
 /** Delay over the target from which a quiet slot is left out: one slot, and slack so that jitter causes nothing. */
 export const SURPLUS_SLOTS = 1.5
@@ -157,9 +161,13 @@ export class JitterBuffer {
    */
   readonly #delays: SlidingWindow
   readonly #newestDelays: SlidingWindow
+  /** The smallest delay when those before it were last forgotten. */
+  #fastestMs = Infinity
+  /** When a packet last came while none was held. */
+  #filledMs = 0
   #expectedMs = 0
   /** Playout less start of the last second's slots, across the two clocks, as in `#delays`. */
-  readonly #ages = new SettledMinimum(SECOND_SLOTS)
+  readonly #ages = new SettledMinimum(SECOND_SLOTS, SETTLED_SLOTS)
   readonly #lengths = new LongestRecent(SECOND_SLOTS)
   readonly #fates = new SlotFates()
   #started = false
@@ -239,6 +247,7 @@ export class JitterBuffer {
 
   #store(packet: Packet, fresh: readonly number[], bound: number, nowMs: number, repeated: boolean): boolean {
     let inTime = 0
+    if (this.#held.size === 0) this.#filledMs = nowMs
     for (const slot of fresh) {
       if (slot < bound) {
         this.#remember(slot)
@@ -285,6 +294,10 @@ export class JitterBuffer {
     // A packet that no permitted target could have saved says nothing about where to set the target.
     const isLate = first < this.#next && this.#delays.length > 0
     if (isLate && delayMs - this.#delays.smallest() > targetMsMax) return
+    if (delayMs < this.#fastestMs - SLOT_MS) {
+      this.#forgetDelays()
+      this.#fastestMs = delayMs
+    }
     for (let slot = 0; slot < slots; slot++) {
       this.#delays.add(delayMs)
       this.#newestDelays.add(delayMs)
@@ -294,6 +307,12 @@ export class JitterBuffer {
     const wanted = (this.#newestDelays.isFull ? seenMs : Math.max(seenMs, this.#expectedMs)) + marginMs
     const least = Math.max(targetMsMin, ((this.#lengths.longest() + 1) * SLOT_MS) / 2)
     this.stats.targetMs = Math.min(Math.max(wanted, least), targetMsMax)
+  }
+
+  #forgetDelays(): void {
+    this.#delays.clear()
+    this.#newestDelays.clear()
+    this.#fastestMs = Infinity
   }
 
   /** How far the delays to be waited for reach above the floor. */
@@ -345,8 +364,7 @@ export class JitterBuffer {
 
   /** Goes back to filling, with a new idea of the path. What was played stays behind `#next`. */
   #refill(): void {
-    this.#delays.clear()
-    this.#newestDelays.clear()
+    this.#forgetDelays()
     this.#ages.clear()
     this.#lengths.clear()
     this.#expectedMs = 0
@@ -424,8 +442,9 @@ export class JitterBuffer {
     if (first === null) return null
     const earlyMs = this.stats.targetMs - this.#delayMs(first, nowMs)
     if (earlyMs > 0) return earlyMs
-    // Slots that waited for the player longer than the target would only be delay.
-    const excess = wholeTimes(-earlyMs, SLOT_MS)
+    // Slots that waited for the player longer than the target would only be delay. What the network held up is no less
+    // old, but nobody has missed a word of it yet: that delay goes in the first pause.
+    const excess = wholeTimes(Math.min(-earlyMs, nowMs - this.#filledMs), SLOT_MS)
     this.#discardBelow(Math.min(first + excess, this.#newest()!))
     this.#next = this.#oldest()!
     this.#started = true

@@ -64,17 +64,19 @@ export class SlidingWindow {
 }
 
 /**
- * The smallest of the last `size` delays in ms, once there are so many.
+ * The smallest of the last `size` delays in ms, once there are `least` of them.
  *
- * One pull that came late would make a short buffer look long; the smallest of a second's pulls does not.
+ * One pull that came late would make a short buffer look long; the smallest of many pulls does not.
  */
 export class SettledMinimum {
   readonly #size: number
+  readonly #least: number
   readonly #recent: number[] = []
 
-  constructor(size: number) {
-    if (size < 1) throw new RangeError("a minimum needs at least one delay")
+  constructor(size: number, least: number) {
+    if (least < 1 || least > size) throw new RangeError("a minimum needs at least one delay, and room for all that it needs")
     this.#size = size
+    this.#least = least
   }
 
   add(delayMs: number): void {
@@ -91,9 +93,9 @@ export class SettledMinimum {
     this.#recent.length = 0
   }
 
-  /** The minimum, null while the window is not full. */
+  /** The minimum, null while there are too few. */
   settledMs(): number | null {
-    return this.#recent.length === this.#size ? Math.min(...this.#recent) : null
+    return this.#recent.length >= this.#least ? Math.min(...this.#recent) : null
   }
 }
 
