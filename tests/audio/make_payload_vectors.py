@@ -34,6 +34,7 @@ def described(payload: Payload) -> dict[str, Any]:
             "target_ms": report.target_ms,
             "carrier": report.carrier.name.lower(),
             "redundancy": report.redundancy.name.lower(),
+            "takes_short": report.takes_short,
         },
         "repeats": [[repeat.distance, repeat.packet.hex()] for repeat in payload.repeats],
         "packet": payload.packet.hex(),
@@ -45,6 +46,7 @@ def good() -> Iterator[tuple[str, Payload]]:
     yield "one packet of 20 ms", Payload(Report(), SHORT)
     yield "one packet of 60 ms", Payload(REPORT, LONG)
     yield "the longest packet, of 120 ms", Payload(Report(100, 0, 2550), LONGEST)
+    yield "short packets are welcome", Payload(Report(0, 0, 30, redundancy=Redundancy.D1, takes_short=True), SHORT)
     yield "nothing comes in time", Payload(Report(0, 100, 600, Carrier.DIRECT), SHORT)
     yield "d1", Payload(Report(redundancy=Redundancy.D1), SHORT, (Repeat(1, SHORT),))
     yield "d12", Payload(Report(redundancy=Redundancy.D12), SHORT, (Repeat(2, SHORT), Repeat(1, SHORT)))
@@ -68,7 +70,7 @@ def bad() -> Iterator[tuple[str, bytes]]:
     yield "101 percent late", bytes((0, 0, 101)) + one[3:]
     yield "lost and late together", bytes((0, 60, 41)) + one[3:]
     yield "the fourth carrier", one[:4] + b"\x03" + one[5:]
-    for bit in range(4, 8):
+    for bit in range(5, 8):
         yield f"bit {bit} of the wishes", one[:4] + bytes((1 << bit,)) + one[5:]
     yield "a table cut off", d12[:8]
     yield "a copy cut off", d12[:20]

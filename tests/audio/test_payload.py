@@ -74,13 +74,16 @@ def test_any_bytes_are_one_payload_or_malformed(data: bytes) -> None:
     target_ms=st.integers(0, 4000),
     carrier=st.sampled_from(Carrier),
     redundancy=st.sampled_from(Redundancy),
+    takes_short=st.booleans(),
 )
-def test_report_round_trip(lost: int, target_ms: int, carrier: Carrier, redundancy: Redundancy) -> None:
-    report = Report(lost, 100 - lost, target_ms, carrier, redundancy)
+def test_report_round_trip(
+    lost: int, target_ms: int, carrier: Carrier, redundancy: Redundancy, takes_short: bool
+) -> None:
+    report = Report(lost, 100 - lost, target_ms, carrier, redundancy, takes_short)
     read = Report.decode(report.encode())
     assert (read.lost_percent, read.late_percent) == (lost, 100 - lost)
     assert min(target_ms, 2550) <= read.target_ms <= target_ms + 9
-    assert (read.carrier, read.redundancy) == (carrier, redundancy)
+    assert (read.carrier, read.redundancy, read.takes_short) == (carrier, redundancy, takes_short)
 
 
 packets = st.lists(

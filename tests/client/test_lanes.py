@@ -12,7 +12,8 @@ import pytest
 from aiohttp.client_reqrep import ConnectionKey
 
 from ringthrough.audio.playout import Playout
-from ringthrough.audio.rehearsal import Rehearsed
+from ringthrough.audio.profiles import DIRECT, LEAN, ORDINARY
+from ringthrough.audio.rehearsal import Rehearsed, rehearsal
 from ringthrough.client import connection as connection_module
 from ringthrough.client import lanes as lanes_module
 from ringthrough.client.calls import Call
@@ -20,6 +21,7 @@ from ringthrough.client.lanes import Lanes
 from ringthrough.client.media import NullSink, SilentSource
 from ringthrough.protocol import frames
 from ringthrough.protocol.calls import EndReason
+from ringthrough.protocol.lane_control import Level
 from ringthrough.protocol.lanes import LaneId
 from ringthrough.protocol.limits import PADDED_SIZES_BYTES
 
@@ -57,15 +59,21 @@ async def test_while_it_rings_both_have_lanes_and_rehearse_on_them(
 ) -> None:
     sizes: list[int] = []
     seen: set[int] = set()
-    both = asyncio.Event()
+    short: set[int] = set()
+    both, both_short = asyncio.Event(), asyncio.Event()
 
     class Noted(Rehearsed):
         def arrived(self, body: bytes, now_ms: float) -> bool:
+            is_rehearsal = super().arrived(body, now_ms)
             sizes.append(len(body))
             seen.add(id(self))
+            if self.takes_short:
+                short.add(id(self))
             if len(seen) == 2:
                 both.set()
-            return super().arrived(body, now_ms)
+            if len(short) == 2:
+                both_short.set()
+            return is_rehearsal
 
     monkeypatch.setattr("ringthrough.client.lanes.Rehearsed", Noted)
     alice, bob, conversation = await pair(world)
@@ -77,6 +85,7 @@ async def test_while_it_rings_both_have_lanes_and_rehearse_on_them(
         lanes_of(side).on_body = sound.append
     await soon(call.rings_there.wait())
     await soon(both.wait())
+    await soon(both_short.wait())
     assert sound == []
     assert set(sizes) == {PADDED_SIZES_BYTES[0]}
     lanes = lanes_of(his)
@@ -89,6 +98,27 @@ async def test_while_it_rings_both_have_lanes_and_rehearse_on_them(
     call.hang_up()
     await ended(his)
     assert {client.conversations()[0].subscription.on_signal for client in (alice, bob)} == {None}
+
+
+async def test_the_rehearsal_is_in_the_rhythm_that_the_call_would_have(world: World) -> None:
+    alice, bob, conversation = await pair(world)
+    ringing = rings(bob)
+    call = alice.calls.place(conversation, SilentSource(), NullSink())
+    his = await call_of(ringing)
+    lanes = lanes_of(call)
+    control = lanes.sender.controller
+    control.sends_short = False
+    profiles = [lanes._rehearsed_profile]
+    control.sends_short = True
+    lanes.rehearsed = Rehearsed()
+    profiles.append(lanes._rehearsed_profile)
+    lanes.rehearsed.arrived(rehearsal(b"bob1", 0, b"", takes_short=True), 0)
+    profiles.append(lanes._rehearsed_profile)
+    control.level = Level.LEAN
+    profiles.append(lanes._rehearsed_profile)
+    assert profiles == [ORDINARY, ORDINARY, DIRECT, LEAN]
+    his.decline()
+    await ended(call)
 
 
 async def test_the_lanes_end_with_a_call_that_nobody_answered(world: World) -> None:

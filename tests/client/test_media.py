@@ -9,6 +9,7 @@ from ringthrough.audio import payload
 from ringthrough.audio.payload import Payload
 from ringthrough.audio.pcm import SLOT_SAMPLES
 from ringthrough.audio.profiles import DIRECT, LEAN, LOSSY
+from ringthrough.audio.rehearsal import rehearsal
 from ringthrough.audio.report import Redundancy, Report
 from ringthrough.audio.toc import packet_slots
 from ringthrough.client.client import Client
@@ -146,3 +147,39 @@ async def test_what_is_sent_counts_slots_follows_the_profile_and_repeats_what_th
     assert [repeat.distance for repeat in contents[3].repeats] == [1]
     assert [repeat.distance for repeat in contents[-1].repeats] == [3, 1]
     assert {len(body) for body in sent} == {PADDED_SIZES_BYTES[0]}
+
+
+async def test_what_the_rehearsal_said_of_short_packets_holds_until_the_first_report(world: World) -> None:
+    _, _, conversation = await pair(world)
+    lanes = Lanes(conversation.connection, conversation.stream, BundleId(bytes(16)))
+    lanes.sender.controller.measured(50, 25, 0)
+    for now_ms in range(0, 2_000, 60):
+        lanes.sender.controller.update(now_ms)
+    assert lanes.sends_short
+    for takes_short in (False, True):
+        lanes.rehearsed.arrived(rehearsal(b"bob1", 0, b"", takes_short=takes_short), 0)
+        media = CallMedia(conversation, bytes(16), 1, SilentSource(), NullSink(), lanes, lambda: None)
+        assert media.peer_report == Report(takes_short=takes_short)
+
+
+async def test_packets_are_short_while_both_ends_have_room_for_it(world: World) -> None:
+    alice, _, conversation = await pair(world)
+    line = Line(alice, conversation, peer_leaf=1)
+    sent: list[bytes] = []
+    line.media.lanes.send = lambda body: not sent.append(body)  # type: ignore[func-returns-value, method-assign]
+    receiver = SFrameReceiver(call_key(b"k" * 32, line.group.own_leaf, line.group.epoch))
+    media, control = line.media, line.media.lanes.sender.controller
+
+    def say(slots: int) -> None:
+        for _ in range(slots):
+            media._say(np.zeros(SLOT_SAMPLES, dtype=np.int16))
+
+    control.sends_short = True
+    say(3)
+    media.peer_report = Report(takes_short=True)
+    say(2)
+    control.sends_short = False
+    say(3)
+    contents = [payload.decode(open_frame(receiver, body[1:]).payload) for body in sent]
+    assert [packet_slots(content.packet) for content in contents] == [3, 1, 1, 3]
+    assert [content.report.takes_short for content in contents] == [True, True, True, False]

@@ -79,6 +79,8 @@ class World:
     now_ms: float = 0.0
     delays_ms: dict[int, tuple[float, float | None]] = field(default_factory=dict)
     levels: list[tuple[float, Level]] = field(default_factory=list)
+    shorts_ms: list[float] = field(default_factory=list)
+    """When packets began to be short, were no longer, and so on."""
 
     def __post_init__(self) -> None:
         self.rng = random.Random(self.seed)
@@ -121,7 +123,10 @@ class World:
         self.delays_ms[number] = (now_ms, None)
         self._transmit(self.sender.send(number.to_bytes(4, "big") + self.body[4:], now_ms))
         lean = self.follow_lean and self.controller.is_narrow(now_ms)
-        self.at(now_ms + (120.0 if lean else self.frame_ms), self._speak)
+        short = self.controller.sends_short
+        if short != bool(len(self.shorts_ms) % 2):
+            self.shorts_ms.append(now_ms)
+        self.at(now_ms + (120.0 if lean else 20.0 if short else self.frame_ms), self._speak)
 
     def _speak_back(self, now_ms: float) -> None:
         lane = self.sender.lanes[int(now_ms // self.frame_ms) % len(self.sender.lanes)]

@@ -32,7 +32,8 @@ def replay_hop(events: list[Event], first_seq: int) -> list[Event]:
     ["acked", lane, seq, delay, level, narrow, sparing, now], ["tick", now, sent], ["look", now, state],
     ["arrived", lane, seq, sent_ms, narrow, now, is_new, answer]: the answer is [delay, level, sparing] or null,
     ["heard", level, sparing, now]: the receiver's end has learned this of the sender,
-    ["gone", lane]: the receiver's end has learned that the lane ended.
+    ["gone", lane]: the receiver's end has learned that the lane ended,
+    ["short"]: the sender may send short packets.
     `sent` lists [lane, seq, sent_ms, number]: bodies are numbers of 4 bytes.
     """
     writable: dict[int, bool] = {}
@@ -72,6 +73,9 @@ def replay_hop(events: list[Event], first_seq: int) -> list[Event]:
             case ["gone", lane]:
                 receiver.closed(lane)
                 done.append(["gone", lane])
+            case ["short"]:
+                controller.allow_short()
+                done.append(event)
             case ["look", now, *_]:
                 done.append(["look", now, look(sender, now)])
             case _:
@@ -93,6 +97,7 @@ def look(sender: LaneSender, now: float) -> dict[str, Any]:
         "miss_share": controller.miss_share(now),
         "is_narrow": controller.is_narrow(now),
         "is_sparing": controller.is_sparing(now),
+        "sends_short": controller.sends_short,
         "lanes": sender.lanes,
         "stalled": sender.stalled(now),
         "is_silent": sender.is_silent(now),
@@ -415,8 +420,13 @@ def hops() -> Iterator[tuple[str, str, int, list[Event]]]:
 
     yield "all-stall", "both connections freeze, then a third comes", 0, hop(10, 2, Way(25.0), black)
     yield "wrap", "numbers and clock pass 2^32", UINT32_MAX - 40, list(wrap())
+    later = Way(25.0, rate_bps=lambda now_ms: 32_000.0 if now_ms >= 5000 else float("inf"))
+    yield "short", "short packets, until the pipe gets narrow", 0, [["short"], *hop(9, 2, later)]
+    little = Way(25.0, lambda now_ms, rng: now_ms >= 4000 and rng.random() < 0.06)
+    yield "short-lossy", "short packets, until a few are lost", 0, [["short"], *hop(14, 2, little)]
     for seed in range(3):
         yield f"wild-{seed}", "no order at all", 0, list(wild(seed))
+    yield "wild-short", "no order, and packets may be short", 0, [["short"], *wild(3)]
 
 
 def plans() -> Iterator[tuple[str, str, list[Event]]]:

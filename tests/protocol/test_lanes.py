@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from ringthrough.protocol.lane_control import PROBATION_MS, Controller, Level
+from ringthrough.protocol.lane_control import PROBATION_MS, SHORT_AFTER_MS, Controller, Level
 from ringthrough.protocol.lanes import (
     FRAME_LIFETIME_MS,
     UNANSWERED_MAX,
@@ -308,13 +308,103 @@ def run(
     lanes: int = 4,
     seed: int = 1,
     talks_back: bool = False,
+    is_short: bool = False,
 ) -> World:
     def path() -> Path:
         return Path(rtt_ms / 2, random_loss(loss), lambda now_ms: rate_bps)
 
     world = World(path(), path(), lanes, seed, talks_back=talks_back)
+    if is_short:
+        world.controller.allow_short()
     world.run(seconds)
     return world
+
+
+@pytest.mark.parametrize("rtt_ms", [20, 50, 100, 200])
+def test_where_nothing_is_in_the_way_packets_get_short_and_stay_so(rtt_ms: float) -> None:
+    world = run(rtt_ms, is_short=True)
+    (began_ms,) = world.shorts_ms
+    assert SHORT_AFTER_MS < began_ms < SHORT_AFTER_MS + 2 * rtt_ms + 200
+    assert world.copies_per_frame == 1.0
+    assert world.late_share(rtt_ms / 2 + 1) == 0
+    assert run(rtt_ms).shorts_ms == [], "nobody asked for it"
+
+
+@pytest.mark.parametrize("kbit_per_s", [64, 80])
+def test_a_pipe_too_narrow_for_short_packets_is_tried_seldom_and_loses_no_level(kbit_per_s: int) -> None:
+    world = run(80, rate_bps=kbit_per_s * 1000, seconds=110, lanes=2, is_short=True)
+    assert len(world.shorts_ms[::2]) == 2, "and again after 60 s"
+    tries = zip(world.shorts_ms[::2], world.shorts_ms[1::2], strict=True)
+    assert all(ends - begins < 1_500 for begins, ends in tries)
+    assert {level for _, level in world.levels} == {Level.NORMAL}
+    assert world.late_share(300) < 0.015
+
+
+@pytest.mark.parametrize("loss", [0.05, 0.1, 0.2])
+def test_packets_are_not_short_for_long_where_some_are_lost(loss: float) -> None:
+    world = run(50, loss, is_short=True)
+    tries = list(zip(world.shorts_ms[::2], world.shorts_ms[1::2], strict=True))
+    assert all(ends - begins < 3_000 for begins, ends in tries)
+    assert len(tries) <= 2
+
+
+def short_controller(until_ms: int = 2_000) -> Controller:
+    controller = Controller()
+    controller.allow_short()
+    controller.measured(50, 25, 0)
+    for now_ms in range(0, until_ms, 20):
+        controller.update(now_ms)
+    return controller
+
+
+@pytest.mark.parametrize(("level", "is_narrow"), [(Level.NORMAL, True), (Level.BOOST, False)])
+def test_packets_are_not_short_where_another_hop_or_the_way_back_has_trouble(level: Level, is_narrow: bool) -> None:
+    controller = short_controller()
+    assert controller.sends_short
+    controller.heard(level, is_narrow=is_narrow, is_sparing=False, now_ms=2_000)
+    controller.update(2_000)
+    assert not controller.sends_short
+
+
+def test_short_packets_are_not_tried_beside_a_handshake() -> None:
+    controller = Controller()
+    controller.allow_short()
+    controller.measured(50, 25, 0)
+    controller.excuse(100)
+    for now_ms in range(0, 1_200, 60):
+        controller.update(now_ms)
+    assert not controller.sends_short
+    controller.excuse_ends(1_200)
+    controller.update(1_200)
+    assert controller.sends_short
+
+
+def test_a_small_queue_does_not_make_short_packets_come_and_go() -> None:
+    controller = short_controller(1_000)
+    for now_ms in range(1_000, 1_400, 20):
+        controller.measured(75, 50, now_ms)
+        controller.update(now_ms)
+        assert not controller.is_narrow(now_ms)
+    assert controller.sends_short
+
+
+def test_less_is_sent_after_short_packets_for_no_longer_than_their_queue_lasts() -> None:
+    controller = short_controller(1_000)
+    narrow_ms: list[int] = []
+    for now_ms in range(1_000, 3_000, 20):
+        controller.measured(50, 125 if now_ms < 1_600 else 25, now_ms)
+        controller.update(now_ms)
+        if controller.is_narrow(now_ms):
+            narrow_ms.append(now_ms)
+    assert not controller.sends_short
+    assert narrow_ms[0] < 1_600
+    assert narrow_ms[-1] < 1_600 + 300
+    assert controller.level is Level.NORMAL
+
+
+def test_a_fifth_lost_gets_three_copies_within_seconds_and_a_tenth_does_not() -> None:
+    levels = [run(50, loss, lanes=6, seconds=10, talks_back=True).levels[-1][1] for loss in (0.2, 0.1)]
+    assert levels == [Level.HEAVY, Level.BOOST]
 
 
 @pytest.mark.parametrize("rtt_ms", [20, 50, 100, 200])

@@ -50,11 +50,20 @@ class Report:
     target_ms: int = 0
     carrier: Carrier = Carrier.MESSAGE
     redundancy: Redundancy = Redundancy.NONE
+    takes_short: bool = False
+    """Whether there is room for short packets on the way to the receiver."""
 
     def encode(self) -> bytes:
         """Its four bytes."""
         target = min(-(-self.target_ms // TARGET_UNIT_MS), 0xFF)
-        return bytes((self.lost_percent, self.late_percent, target, self.redundancy << 2 | self.carrier))
+        return bytes(
+            (
+                self.lost_percent,
+                self.late_percent,
+                target,
+                self.takes_short << 4 | self.redundancy << 2 | self.carrier,
+            )
+        )
 
     @classmethod
     def decode(cls, data: bytes) -> Report:
@@ -62,10 +71,11 @@ class Report:
         lost, late, target, wishes = data
         if lost + late > 100:
             raise MalformedPayload(f"{lost} % lost and {late} % late")
-        carrier, redundancy = wishes & 3, wishes >> 2
-        if carrier > Carrier.BOTH or redundancy > Redundancy.D13:
+        carrier, redundancy, takes_short = wishes & 3, wishes >> 2 & 3, wishes >> 4
+        if carrier > Carrier.BOTH or takes_short > 1:
             raise MalformedPayload(f"wishes {wishes:#x}")
-        return cls(lost, late, target * TARGET_UNIT_MS, Carrier(carrier), Redundancy(redundancy))
+        target_ms = target * TARGET_UNIT_MS
+        return cls(lost, late, target_ms, Carrier(carrier), Redundancy(redundancy), bool(takes_short))
 
 
 class _Fate(enum.Enum):

@@ -18,7 +18,7 @@ from typing import Protocol
 import aiohttp
 
 from ringthrough.audio.pcm import SLOT_MS
-from ringthrough.audio.profiles import LEAN, ORDINARY
+from ringthrough.audio.profiles import DIRECT, LEAN, ORDINARY, Profile
 from ringthrough.audio.rehearsal import NAME_BYTES, Rehearsed, rehearsal
 from ringthrough.protocol import frames, limits, session
 from ringthrough.protocol.errors import ProtocolError
@@ -80,6 +80,7 @@ class Lanes:
         self._instance: int | None = None
         self._receiver = LaneReceiver()
         self.sender = LaneSender(Controller(), self._is_writable)
+        self.sender.controller.allow_short()
         self.plan = LanePlan(self._now_ms())
         self.is_silent = False
         """Nothing passes on any lane."""
@@ -104,6 +105,11 @@ class Lanes:
     def is_narrow(self) -> bool:
         """Whether less sound should be sent."""
         return self.sender.controller.is_narrow(self._now_ms())
+
+    @property
+    def sends_short(self) -> bool:
+        """Whether there is room for short packets, in both directions of this device's own way."""
+        return self.sender.controller.sends_short
 
     async def run(self) -> None:
         """Keep lanes open until cancelled."""
@@ -133,7 +139,7 @@ class Lanes:
         return bool(transmissions)
 
     def rehearse(self) -> None:
-        """Send what a call would, until it does: so loss, rate and delays are known before the first word. It waits
+        """Send what a call would, until it does: so loss, room and delays are known before the first word. It waits
         for the spare, whose handshake would be taken for a full pipe, and with its first frame for an answer."""
         self._spawn(self._rehearse())
 
@@ -143,8 +149,14 @@ class Lanes:
         while not self.plan.is_sounding:
             has_lanes = len(self.sender.lanes) > 1 or self._loop.time() - rings_s >= REHEARSAL_AFTER_S
             if has_lanes and not self.sender.awaits_first_answer:
-                self._send(rehearsal(name, self._now_ms(), secrets.token_bytes(noise_bytes)))
-            await asyncio.sleep((LEAN if self.is_narrow else ORDINARY).slots * SLOT_MS / 1000)
+                noise = secrets.token_bytes(noise_bytes)
+                self._send(rehearsal(name, self._now_ms(), noise, takes_short=self.sends_short))
+            await asyncio.sleep(self._rehearsed_profile.slots * SLOT_MS / 1000)
+
+    @property
+    def _rehearsed_profile(self) -> Profile:
+        is_short = self.sends_short and self.rehearsed.takes_short
+        return LEAN if self.is_narrow else DIRECT if is_short else ORDINARY
 
     # The message connection's part (see `connection.Connection.attach`)
 
@@ -214,6 +226,7 @@ class Lanes:
                         if isinstance(event, session.Answered) and isinstance(event.frame, frames.Joined):
                             opening.reschedule(None)
                             self.plan.dial_ended()
+                            self.sender.controller.excuse_ends(self._now_ms())
                             dialled = True
                             self._joined(event.frame)
                             lane = self._opened(lane_socket) if lane is None else lane

@@ -6,7 +6,7 @@ import asyncio
 import logging
 from collections import deque
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Protocol
 
 import numpy as np
@@ -16,7 +16,7 @@ from ringthrough.audio.coding import PacketMaker
 from ringthrough.audio.errors import MalformedPayload
 from ringthrough.audio.pcm import SLOT_MS, SLOT_SAMPLES, Pcm, silence
 from ringthrough.audio.playout import Playout
-from ringthrough.audio.profiles import LEAN, ORDINARY, Profile
+from ringthrough.audio.profiles import DIRECT, LEAN, ORDINARY, Profile
 from ringthrough.audio.report import Redundancy, Report
 from ringthrough.audio.toc import packet_slots
 from ringthrough.e2ee.sframe import (
@@ -209,7 +209,7 @@ class CallMedia:
         self.way = CallWay(lanes, self._started_ms)
         """What is in the way of the call."""
         self.stats = MediaStats()
-        self.peer_report = Report()
+        self.peer_report = Report(takes_short=lanes.rehearsed.takes_short)
         """What the peer last told about the frames that we send."""
 
     def set_profile(self, profile: Profile) -> None:
@@ -275,7 +275,7 @@ class CallMedia:
 
     def _say(self, sound: Pcm) -> None:
         notes = self.notes.are_on
-        self._maker.set_profile(LEAN if notes or self.lanes.is_narrow else self._profile)
+        self._maker.set_profile(LEAN if notes else self._fitting())
         if notes:
             self.notes.say(sound)
             sound = silence(SLOT_SAMPLES)
@@ -284,6 +284,13 @@ class CallMedia:
             self._send(self._slot, packet, profile)
             self._slot += packet_slots(packet)
 
+    def _fitting(self) -> Profile:
+        """A narrow way gets little sound; one with room at both ends gets short packets, which spare delay."""
+        if self.lanes.is_narrow:
+            return LEAN
+        is_short = self.lanes.sends_short and self.peer_report.takes_short
+        return DIRECT if self._profile is ORDINARY and is_short else self._profile
+
     def _send(self, slot: int, packet: bytes, profile: Profile) -> None:
         if self._sender is None:
             return
@@ -291,7 +298,8 @@ class CallMedia:
         if self.notes.are_on:
             # Copies of silence would only make playout wait for them, and hide how well the way does.
             redundancy = Redundancy.NONE
-        content = self._packer.pack(slot, packet, redundancy, self._playout.report())
+        report = replace(self._playout.report(), takes_short=self.lanes.sends_short)
+        content = self._packer.pack(slot, packet, redundancy, report)
         self._sender.skip_to(slot)
         body = SIGNAL_KIND_MEDIA + seal_frame(self._sender, content, FRAME_BODY_BYTES)
         if self.lanes.send(body):

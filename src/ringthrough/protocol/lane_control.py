@@ -47,8 +47,10 @@ ROUND_TRIP_WINDOW_MS = 2000
 MISS_WINDOW_MS = 4000
 MISS_SAMPLES_MIN = 20
 BOOST_ABOVE, BOOST_BELOW = 0.09, 0.05
-HEAVY_ABOVE, HEAVY_BELOW = 0.45, 0.36
+HEAVY_ABOVE, HEAVY_BELOW = 0.32, 0.26
 """Shares of missed copies at which a level is entered and left."""
+HEAVY_SAMPLES_MIN = 40
+"""Fewer copies could miss so often by chance at half the loss."""
 LOSSY_ABOVE = 0.25
 """A lean hop that misses more than this is no narrow one."""
 CALM_MS = 10_000
@@ -85,6 +87,19 @@ SETTLED_SPREAD_MS = 15.0
 NARROW_HEARD_MS = 2_000
 SPARING_FRAMES, SPARING_MS = 3, 360
 """Where one answer stands for several frames: for so many, at the latest after so long."""
+SHORT_AFTER_MS = 600
+"""When nothing was missed, queued or changed for so long, short packets are tried: while it still rings."""
+SHORT_FRAMES, SHORT_FRAMES_MS = 6, 200
+"""So many frames within so long are those of short packets."""
+SHORT_RECENT_MS = 1_000
+"""For so long after the last of them, a queue is laid to them."""
+SHORT_MISSES_MIN, SHORT_MISSES_MAX = 2, 0.03
+"""From so many missed copies on, above this share, they are left: late answers are the first sign of a queue, and the
+repair of a loss takes longer than they spare."""
+SHORT_DRAIN_MS_MIN, SHORT_DRAIN_MS_MAX = 400, 3_000
+"""For so long less is sent after short packets may have filled the pipe: a queue has time to show, and to go."""
+HOLD_SHORT_MS = 60_000
+"""They are not tried again for so long after they had to be left; twice as long each time, up to `HOLD_MS_MAX`."""
 QUIET_MS = 4_000
 """When nothing was missed, queued or changed for so long, answers are spared."""
 
@@ -131,6 +146,8 @@ class Controller:
         self._delay_zero: int | None = None
         self._outcomes: deque[tuple[float, bool]] = deque()
         self._missed = 0
+        self._counts_from_ms = float("-inf")
+        """Copies answered or missed before say nothing."""
         self._busy_ms = float("-inf")
         """When the share of misses was last too high for a lower level."""
         self._queueing_since_ms: float | None = None
@@ -148,6 +165,16 @@ class Controller:
         """When something last was missed, queued or changed; the first answer is the first of it."""
         self._spared_ms = float("-inf")
         """When it last was so that answers were spared."""
+        self.sends_short = False
+        """Whether packets may be short, which makes three times as many frames. Only the end that makes them asks for
+        it (`allow_short`)."""
+        self._short_from_ms = float("inf")
+        self._short_hold_ms = HOLD_SHORT_MS
+        self._sent_ms: deque[float] = deque(maxlen=SHORT_FRAMES)
+        self._short_seen_ms = float("-inf")
+        """When frames last came as often as short packets make them."""
+        self._draining_ms = float("-inf")
+        """Until when less is sent, for the queue that they made."""
         self.spares_answers = False
         """Whether to answer only some of the other direction's frames, as its sender says."""
 
@@ -157,8 +184,11 @@ class Controller:
         return self.level is Level.LEAN or (self.level is Level.NORMAL and now_ms - self._stirred_ms >= QUIET_MS)
 
     def is_spared(self, now_ms: float) -> bool:
-        """Whether the other end answers so: it may not have heard yet that it is to answer each."""
-        return self.is_sparing(now_ms) or now_ms - self._spared_ms < SPARING_MS + self.round_trip_ms
+        """Whether the other end answers so, when what is sent now has come: it may not have heard yet that it is to
+        answer each."""
+        return (
+            self.is_sparing(now_ms + self.round_trip_ms) or now_ms - self._spared_ms < SPARING_MS + self.round_trip_ms
+        )
 
     @property
     def lanes_wanted(self) -> int:
@@ -191,13 +221,16 @@ class Controller:
 
     def is_narrow(self, now_ms: float) -> bool:
         """Whether less sound should be sent: this hop is lean, or it or one behind it looked narrow lately."""
-        if self.level is Level.LEAN or now_ms - self._narrow_heard_ms < NARROW_HEARD_MS:
+        if self.level is Level.LEAN or now_ms < self._draining_ms:
             return True
-        return now_ms < max(self._probation_ms, self._excused_ms) and self.queueing_ms(now_ms) >= QUEUEING_MS_OVER
+        if now_ms - self._narrow_heard_ms < NARROW_HEARD_MS:
+            return True
+        is_doubted = not self.sends_short and now_ms < max(self._probation_ms, self._excused_ms)
+        return is_doubted and self.queueing_ms(now_ms) >= QUEUEING_MS_OVER
 
     def queueing_ms(self, now_ms: float) -> float:
         """By how much even the fastest copy of the last second was slower than the way can be."""
-        window = self._delays_short if now_ms < self._probation_ms else self._delays
+        window = self._delays_short if self._is_on_trial(now_ms) else self._delays
         recent, base = window.minimum(now_ms), self._base.minimum(now_ms)
         return 0.0 if recent is None or base is None else recent - base
 
@@ -209,13 +242,14 @@ class Controller:
 
     def arrived(self, now_ms: float) -> None:
         """A copy was answered in time."""
-        if self.queueing_ms(now_ms) < CLEAR_MS:
+        if now_ms >= self._counts_from_ms and self.queueing_ms(now_ms) < CLEAR_MS:
             self._outcomes.append((now_ms, False))
 
     def missed(self, now_ms: float) -> None:
         """A copy was not. Before the first answer, and while the pipe is full, that says nothing about loss."""
         self._stir(now_ms)
-        if self._delay_zero is not None and self.queueing_ms(now_ms) < CLEAR_MS:
+        is_known = self._delay_zero is not None and now_ms >= self._counts_from_ms
+        if is_known and self.queueing_ms(now_ms) < CLEAR_MS:
             self._outcomes.append((now_ms, True))
             self._missed += 1
 
@@ -235,6 +269,10 @@ class Controller:
         self._base.add(relative, now_ms)
         self._queued_samples += 1
 
+    def allow_short(self) -> None:
+        """Short packets may be sent where there is room."""
+        self._short_from_ms = float("-inf")
+
     def was_held(self) -> None:
         """A loss held up what arrived last: its delay tells nothing of a queue."""
         self._delays.clear()
@@ -253,6 +291,10 @@ class Controller:
         """A connection is being opened; its handshake takes room in the pipe for a moment."""
         self._excused_ms = now_ms + EXCUSED_MS
 
+    def excuse_ends(self, now_ms: float) -> None:
+        """It is open, and its handshake no longer under way."""
+        self._excused_ms = min(self._excused_ms, now_ms)
+
     def overflowed(self, now_ms: float) -> None:
         """Frames are dropped while answers come: a queue as long as is allowed, and perhaps since the hop began."""
         if self.level is not Level.LEAN and now_ms >= self._drained_ms:
@@ -260,16 +302,61 @@ class Controller:
 
     def update(self, now_ms: float) -> None:
         """Judge anew; called before each frame."""
+        self._sent_ms.append(now_ms)
+        if len(self._sent_ms) == SHORT_FRAMES and now_ms - self._sent_ms[0] <= SHORT_FRAMES_MS:
+            self._short_seen_ms = now_ms
         queueing_ms = self.queueing_ms(now_ms)
         self._note_queueing(queueing_ms, now_ms)
         if queueing_ms >= CLEAR_MS:
             self._stir(now_ms)
+        drained = (
+            queueing_ms < QUEUEING_MS_OVER and self._draining_ms - now_ms <= SHORT_DRAIN_MS_MAX - SHORT_DRAIN_MS_MIN
+        )
+        if now_ms < self._draining_ms and drained:
+            self._draining_ms = self._drained_ms = now_ms
+            self._probation_ms = now_ms + PROBATION_MS
+        self._follow_calm(now_ms)
         if self._is_sustained(now_ms):
             self._step_down(now_ms)
         elif self.level is Level.LEAN:
             self._leave_lean(queueing_ms, now_ms)
         else:
             self._follow_misses(queueing_ms, now_ms)
+
+    def _follow_calm(self, now_ms: float) -> None:
+        is_narrow_ahead = now_ms - self._narrow_heard_ms < NARROW_HEARD_MS
+        has_room = self.level is self.level_back is Level.NORMAL and not is_narrow_ahead
+        if (
+            self._is_blamed(now_ms)
+            and self._missed >= SHORT_MISSES_MIN
+            and self.miss_share(now_ms) > SHORT_MISSES_MAX
+        ):
+            self._drain_short(now_ms)
+        elif self.sends_short:
+            if not has_room:
+                self._leave_short(now_ms)
+        elif has_room and now_ms >= max(self._short_from_ms, self._excused_ms):
+            self.sends_short = now_ms - self._stirred_ms >= SHORT_AFTER_MS
+
+    def _is_blamed(self, now_ms: float) -> bool:
+        """Whether what goes wrong is laid to short packets, whoever makes them."""
+        return self.level is Level.NORMAL and now_ms - self._short_seen_ms < SHORT_RECENT_MS
+
+    def _drain_short(self, now_ms: float) -> None:
+        self._leave_short(now_ms)
+        self._stir(now_ms)
+        self._short_seen_ms = float("-inf")
+        self._draining_ms = self._drained_ms = now_ms + SHORT_DRAIN_MS_MAX
+
+    def _leave_short(self, now_ms: float) -> None:
+        if self.sends_short:
+            self.sends_short = False
+            self._short_from_ms = now_ms + self._short_hold_ms
+            self._short_hold_ms = min(2 * self._short_hold_ms, HOLD_MS_MAX)
+        # What comes without short packets will show whether it was a queue or a loss.
+        self._outcomes.clear()
+        self._missed = 0
+        self._counts_from_ms = now_ms + DRAIN_MS
 
     def _stir(self, now_ms: float) -> None:
         if self.is_sparing(now_ms):
@@ -297,10 +384,18 @@ class Controller:
         ):
             return False
         severe = self._severe_since_ms is not None and now_ms - self._severe_since_ms >= SUSTAINED_MS_SEVERE
-        patience_ms = PROBATION_SUSTAINED_MS if now_ms < self._probation_ms else SUSTAINED_MS
+        patience_ms = PROBATION_SUSTAINED_MS if self._is_on_trial(now_ms) else SUSTAINED_MS
         return severe or now_ms - self._queueing_since_ms >= patience_ms
 
+    def _is_on_trial(self, now_ms: float) -> bool:
+        """Whether a queue is to be seen before anybody hears it."""
+        return now_ms < max(self._probation_ms, self._draining_ms, self._short_seen_ms + SHORT_RECENT_MS)
+
     def _step_down(self, now_ms: float) -> None:
+        if self._is_blamed(now_ms):
+            # What was added last goes first; the level may do without it.
+            self._drain_short(now_ms)
+            return
         for level, first_ms in HOLD_MS_MIN.items():
             if level >= self.level:
                 _, before_ms = self._holds.get(level, (0.0, first_ms / 2))
@@ -351,7 +446,8 @@ class Controller:
         if kept >= self.level:
             self._busy_ms = now_ms
         above = Level(min(self.level + 1, Level.HEAVY))
-        if wanted > self.level and self._may_enter(above, now_ms) and queueing_ms < CLEAR_MS:
+        is_sure = above is not Level.HEAVY or len(self._outcomes) >= HEAVY_SAMPLES_MIN
+        if wanted > self.level and is_sure and self._may_enter(above, now_ms) and queueing_ms < CLEAR_MS:
             self._enter(above, now_ms)
         elif self.level > Level.NORMAL and now_ms - self._busy_ms > CALM_MS:
             self._enter(Level(self.level - 1), now_ms)

@@ -18,9 +18,8 @@ SPARE_MS = 3_000
 Before any sound, while it rings, nothing speaks against opening it at once."""
 SPARE_LANES = 2
 """What a call has that needs no more than one."""
-DIAL_GAP_MS = 2_000
-DIAL_GAP_MS_HURRY = 1_000
-"""Between two openings, and where lanes fail."""
+DIAL_GAP_MS = 1_000
+"""Between two openings."""
 DIALS_AT_ONCE = 2
 DIAL_HANGS_MS = 3_000
 """A handshake that takes longer is not waited for: losses hold it up, and another may be through before."""
@@ -149,10 +148,9 @@ class LanePlan:
         awaited = sum(now_ms - began_ms < DIAL_HANGS_MS for began_ms in self._dials_ms)
         short = wanted - awaited - (0 if silent else len(fit))
         hurry = silent or bool(stalled) or self.freeze_bytes is not None
-        gap_ms = DIAL_GAP_MS_HURRY if hurry else DIAL_GAP_MS
         can_wait = self.is_sounding and wanted <= SPARE_LANES and not (stuck or hurry)
         begin_ms = SPARE_MS if can_wait else FIRST_DIAL_MS
-        due = now_ms - self._dialled_ms >= gap_ms and now_ms - self.started_ms >= begin_ms
+        due = now_ms - self._dialled_ms >= DIAL_GAP_MS and now_ms - self.started_ms >= begin_ms
         room = silent or len(self._lanes) + len(self._dials_ms) < LANES_OPEN_MAX
         dial = short > 0 and due and room and awaited < DIALS_AT_ONCE
         leave = list(dead)

@@ -44,7 +44,7 @@ export class CallMedia {
   private chosen: ProfileName = "ordinary"
   private profile: Profile = PROFILES.ordinary
   private report: Report = NO_REPORT
-  private peerReport: Report = NO_REPORT
+  private peerReport: Report
   private notedMs = -Infinity
   private sealing = 0
   private capture: MessagePort | undefined
@@ -62,7 +62,7 @@ export class CallMedia {
     private readonly conversation: Conversation,
     private readonly callId: string,
     readonly peerLeaf: number,
-    private readonly lanes: Pick<Lanes, "send" | "isNarrow" | "rehearsed">,
+    private readonly lanes: Pick<Lanes, "send" | "isNarrow" | "sendsShort" | "rehearsed">,
     private readonly heard: () => void,
     private readonly reported: (report: PlayoutReport) => void,
     notes: Pick<NotesOutside, "say" | "sent" | "heard" | "changed">,
@@ -70,6 +70,7 @@ export class CallMedia {
     directChanged: () => void,
   ) {
     this.peer = this.deviceAt(peerLeaf)
+    this.peerReport = { ...NO_REPORT, takesShort: lanes.rehearsed.takesShort }
     this.notes = new CallNotes({
       ...notes,
       mute: (muted) => this.control({ kind: "mute", muted }),
@@ -133,11 +134,19 @@ export class CallMedia {
 
   /**
    * A narrow way gets little sound, whatever was chosen (docs/spec/lanes.md section 4). What goes on the direct channel
-   * alone is cut short, which spares delay; on the lanes short frames would cost more than they spare.
+   * alone is cut short, which spares delay; and on the lanes, while both ends have room for it.
    */
   private followWay(): void {
-    const name = this.notes.areOn ? "lean" : this.direct.view.carries ? "direct" : this.lanes.isNarrow ? "lean" : this.chosen
+    const name = this.fitting()
     if (name !== this.profile.name) this.codeBy(name)
+  }
+
+  private fitting(): ProfileName {
+    if (this.notes.areOn) return "lean"
+    if (this.direct.view.carries) return "direct"
+    if (this.lanes.isNarrow) return "lean"
+    const isShort = this.lanes.sendsShort && this.peerReport.takesShort
+    return this.chosen === "ordinary" && isShort ? "direct" : this.chosen
   }
 
   private codeBy(name: ProfileName): void {
@@ -170,7 +179,8 @@ export class CallMedia {
     this.counterNext = counter + packetSlots(packet)
     // Copies of silence would only make playout wait for them, and hide how well the way does.
     const copies = this.notes.areOn ? "none" : more(this.profile.redundancy, this.peerReport.redundancy)
-    const payload = this.packer.pack(counter, packet, copies, this.report)
+    const report = { ...this.report, takesShort: this.lanes.sendsShort }
+    const payload = this.packer.pack(counter, packet, copies, report)
     this.sealing++
     // One after the other: a frame must not overtake the one before.
     this.work = this.work

@@ -63,6 +63,7 @@ export class Lanes implements MessageLane {
 
   /** Keeps lanes open until stopped. */
   start(): void {
+    this.sender.controller.allowShort()
     this.planning = setInterval(() => this.step(), PLAN_MS)
     this.connection.attach(this.stream, this)
   }
@@ -82,6 +83,11 @@ export class Lanes implements MessageLane {
     return this.sender.controller.isNarrow(performance.now())
   }
 
+  /** Whether there is room for short packets, in both directions of this device's own way. */
+  get sendsShort(): boolean {
+    return this.sender.controller.sendsShort
+  }
+
   /** Sends a frame now or not at all; false when it was dropped. */
   send(body: Uint8Array): boolean {
     this.plan.isSounding = true
@@ -91,7 +97,7 @@ export class Lanes implements MessageLane {
   }
 
   /**
-   * Sends what a call would, until it does: so loss, rate and delays are known before the first word. It waits for the
+   * Sends what a call would, until it does: so loss, room and delays are known before the first word. It waits for the
    * spare, whose handshake would be taken for a full pipe, and with its first frame for an answer.
    */
   rehearse(ringsMs = performance.now()): void {
@@ -99,11 +105,12 @@ export class Lanes implements MessageLane {
     const now = performance.now()
     const hasLanes = this.sender.lanes.length > 1 || now - ringsMs >= REHEARSAL_AFTER_MS
     if (hasLanes && !this.sender.awaitsFirstAnswer) {
-      const head = rehearsal(this.name, now, new Uint8Array(0))
+      const head = rehearsal(this.name, now, new Uint8Array(0), this.sendsShort)
       const noise = random(PADDED_SIZES_BYTES[0] - head.length)
       this.transmit(this.sender.send(concat(head, noise), now))
     }
-    const { slots } = PROFILES[this.isNarrow ? "lean" : "ordinary"]
+    const isShort = this.sendsShort && this.rehearsed.takesShort
+    const { slots } = PROFILES[this.isNarrow ? "lean" : isShort ? "direct" : "ordinary"]
     this.rehearsing = setTimeout(() => this.rehearse(ringsMs), slots * SLOT_MS)
   }
 
@@ -154,6 +161,7 @@ export class Lanes implements MessageLane {
       joined: (frame) => {
         this.dialling.delete(socket)
         this.plan.dialEnded()
+        this.sender.controller.excuseEnds(performance.now())
         this.joined(frame)
         lane = this.opened(socket)
       },

@@ -39,7 +39,7 @@ test("what one side hears, the other is told, and repeats what it is asked for",
     await bob.says([0, SHORT])
     await delivered(bob, alice)
     const { peerReport } = alice.media as unknown as { peerReport: Report }
-    assert.deepEqual(peerReport, { lostPercent: 9, latePercent: 1, targetMs: 40, carrier: "message", redundancy: "d13" })
+    assert.deepEqual(peerReport, { lostPercent: 9, latePercent: 1, targetMs: 40, carrier: "message", redundancy: "d13", takesShort: false })
     alice.media.setProfile("direct")
     await alice.says([0, SHORT], [1, SHORT], [2, SHORT], [3, SHORT])
     assert.deepEqual((await delivered(alice, bob)).slice(-3), [[3, false], [0, true], [2, true]])
@@ -71,6 +71,28 @@ test("while the way is narrow, sound is coded small, and then as it was chosen",
     await came(alice.capture.port2, alice.capture.port1)
     const profiles = alice.controls.flatMap((control) => (control.kind === "profile" ? [control.profile] : []))
     assert.deepEqual(profiles, ["ordinary", "lossy", "lean", "lossy"])
+  }))
+
+test("while both ends have room for it, packets are short", () =>
+  call(async (alice, bob) => {
+    const profiles = async (): Promise<string[]> => {
+      await came(alice.capture.port2, alice.capture.port1)
+      return alice.controls.flatMap((control) => (control.kind === "profile" ? [control.profile] : []))
+    }
+    alice.sendsShort = true
+    await alice.says([0, LONG])
+    assert.deepEqual(await profiles(), ["ordinary"], "the other end has not said so")
+    bob.sendsShort = true
+    await bob.says([0, LONG])
+    await delivered(bob, alice)
+    await alice.says([3, LONG])
+    assert.deepEqual(await profiles(), ["ordinary", "direct"])
+    alice.isNarrow = true
+    await alice.says([6, LONG])
+    alice.isNarrow = false
+    alice.sendsShort = false
+    await alice.says([9, LONG])
+    assert.deepEqual(await profiles(), ["ordinary", "direct", "lean", "ordinary"])
   }))
 
 test("who is given the peer's place in the group is not the peer [CANNOT-FORGE]", async () => {

@@ -13,7 +13,7 @@ import { hasBadNote } from "../../src/worker/notes.js"
 /** 120 ms of speech, told apart by a number, and of silence. */
 const speech = (number: number): Uint8Array => Uint8Array.from({ length: 60 }, (_, at) => (at === 0 ? 0x5a : at === 1 ? 28 : number))
 const SILENCE = Uint8Array.of(0x5a, 1, 0, 0)
-const REPORT = { lostPercent: 0, latePercent: 0, targetMs: 80, carrier: "message", redundancy: "none" } as const
+const REPORT = { lostPercent: 0, latePercent: 0, targetMs: 80, carrier: "message", redundancy: "none", takesShort: false } as const
 
 class Side {
   readonly muted: boolean[] = []

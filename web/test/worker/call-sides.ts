@@ -37,6 +37,7 @@ export class Side {
   /** How often an authentic frame was noted, at most once a second. */
   noted = 0
   isNarrow = false
+  sendsShort = false
   capture = new MessageChannel()
   playout = new MessageChannel()
 
@@ -44,12 +45,15 @@ export class Side {
     const store = { rows: () => [{ callId: CALL, epoch: 1, conversation: 1, baseKey: BASE_KEY, expiresS: 1e12 }] }
     const snapshot = { ownLeaf: leaf, members: this.members }
     const conversation = { snapshot, context: { store } }
-    const isNarrow = (): boolean => this.isNarrow
+    const [isNarrow, sendsShort] = [(): boolean => this.isNarrow, (): boolean => this.sendsShort]
     const lanes = {
       rehearsed: this.rehearsed,
       send: (body: Uint8Array): boolean => (body[0] === DIRECT_SIGNAL_KIND ? this.signals : this.sent).push(body) > 0,
       get isNarrow(): boolean {
         return isNarrow()
+      },
+      get sendsShort(): boolean {
+        return sendsShort()
       },
     }
     this.media = new CallMedia(conversation as unknown as Conversation, CALL, peer, lanes, () => this.noted++, () => undefined, {

@@ -287,10 +287,42 @@ test("while it rings, the call is rehearsed once the spare is open and a first f
   lanes.stop()
 })
 
+test("the rehearsal comes as often as short packets, once there is room for them at both ends", () => {
+  const { lanes, spare, main } = withTwo()
+  const carried = (): number[] => carries([...main.sent, ...spare.sent])
+  const answered = (slots: number): number => {
+    const before = carried().length
+    for (let slot = 0; slot < slots; slot++) {
+      after(20)
+      for (const sent of [main.sent, spare.sent]) {
+        const ack = { type: "Acked", seq: carries(sent).at(-1) ?? 0, delayMs: 0, level: 1, narrow: false, sparing: false } as const
+        if (sent === main.sent) main.lane!.mainReceived(ack)
+        else spare.hear(ack)
+      }
+    }
+    return carried().length - before
+  }
+  lanes.rehearse()
+  answered(90)
+  assert.equal(lanes.sendsShort, true)
+  assert.ok(answered(15) <= 6, "the other end has not said so")
+  const theirs = (seq: number, takesShort: boolean): void =>
+    spare.hear({ type: "Carried", seq, sentMs: 0, body: rehearsal(new Uint8Array(4), performance.now(), new Uint8Array(150), takesShort) })
+  theirs(0, true)
+  answered(5)
+  assert.equal(answered(15), 15)
+  theirs(1, false)
+  answered(5)
+  assert.ok(answered(15) <= 6)
+  const told = [...main.sent, ...spare.sent].filter((frame) => frame.type === "Carry").map((frame) => (frame as { body: Uint8Array }).body[9])
+  assert.deepEqual([told[0], told.at(-1)], [0, 1])
+  lanes.stop()
+})
+
 test("the other end's rehearsal is listened to and not handed on", () => {
   const { lanes, spare, heard } = withTwo()
   for (const [seq, delayMs] of [40, 250].entries()) {
-    const nothing = rehearsal(new Uint8Array(4), performance.now() - delayMs, new Uint8Array(151))
+    const nothing = rehearsal(new Uint8Array(4), performance.now() - delayMs, new Uint8Array(150), false)
     spare.hear({ type: "Carried", seq, sentMs: 0, body: nothing })
   }
   assert.deepEqual(heard, [])

@@ -14,14 +14,18 @@ export interface Report {
   readonly targetMs: number
   readonly carrier: Carrier
   readonly redundancy: Redundancy
+  /** Whether there is room for short packets on the way to the receiver. */
+  readonly takesShort: boolean
 }
 
-export const NO_REPORT: Report = { lostPercent: 0, latePercent: 0, targetMs: 0, carrier: "message", redundancy: "none" }
+export const NO_REPORT: Report = {
+  lostPercent: 0, latePercent: 0, targetMs: 0, carrier: "message", redundancy: "none", takesShort: false,
+}
 
 /** Its four bytes. */
-export function encodeReport({ lostPercent, latePercent, targetMs, carrier, redundancy }: Report): Uint8Array {
+export function encodeReport({ lostPercent, latePercent, targetMs, carrier, redundancy, takesShort }: Report): Uint8Array {
   const target = Math.min(Math.ceil(targetMs / TARGET_UNIT_MS), 0xff)
-  const wishes = (REDUNDANCIES.indexOf(redundancy) << 2) | CARRIERS.indexOf(carrier)
+  const wishes = (Number(takesShort) << 4) | (REDUNDANCIES.indexOf(redundancy) << 2) | CARRIERS.indexOf(carrier)
   return Uint8Array.of(lostPercent, latePercent, target, wishes)
 }
 
@@ -30,9 +34,10 @@ export function decodeReport(data: Uint8Array): Report {
   const [lostPercent, latePercent, target, wishes] = data as unknown as [number, number, number, number]
   if (lostPercent + latePercent > 100) throw new MalformedPayload(`${lostPercent} % lost and ${latePercent} % late`)
   const carrier = CARRIERS[wishes & 3]
-  const redundancy = REDUNDANCIES[wishes >> 2]
-  if (carrier === undefined || redundancy === undefined) throw new MalformedPayload(`wishes ${wishes}`)
-  return { lostPercent, latePercent, targetMs: target * TARGET_UNIT_MS, carrier, redundancy }
+  const redundancy = REDUNDANCIES[(wishes >> 2) & 3]
+  if (carrier === undefined || redundancy === undefined || wishes >> 5 !== 0) throw new MalformedPayload(`wishes ${wishes}`)
+  const takesShort = wishes >> 4 === 1
+  return { lostPercent, latePercent, targetMs: target * TARGET_UNIT_MS, carrier, redundancy, takesShort }
 }
 
 type Fate = "came" | "late" | "lost"

@@ -8,8 +8,10 @@ export const MISS_SAMPLES_MIN = 20
 export const BOOST_ABOVE = 0.09
 export const BOOST_BELOW = 0.05
 /** Shares of missed copies at which a level is entered and left. */
-export const HEAVY_ABOVE = 0.45
-export const HEAVY_BELOW = 0.36
+export const HEAVY_ABOVE = 0.32
+export const HEAVY_BELOW = 0.26
+/** Fewer copies could miss so often by chance at half the loss. */
+export const HEAVY_SAMPLES_MIN = 40
 /** A lean hop that misses more than this is no narrow one. */
 export const LOSSY_ABOVE = 0.25
 /** How long the share must be below before a level is left. */
@@ -47,6 +49,24 @@ export const NARROW_HEARD_MS = 2000
 /** Where one answer stands for several frames: for so many, at the latest after so long. */
 export const SPARING_FRAMES = 3
 export const SPARING_MS = 360
+/** When nothing was missed, queued or changed for so long, short packets are tried: while it still rings. */
+export const SHORT_AFTER_MS = 600
+/** So many frames within so long are those of short packets. */
+export const SHORT_FRAMES = 6
+export const SHORT_FRAMES_MS = 200
+/** For so long after the last of them, a queue is laid to them. */
+export const SHORT_RECENT_MS = 1000
+/**
+ * From so many missed copies on, above this share, they are left: late answers are the first sign of a queue, and the
+ * repair of a loss takes longer than they spare.
+ */
+export const SHORT_MISSES_MIN = 2
+export const SHORT_MISSES_MAX = 0.03
+/** For so long less is sent after short packets may have filled the pipe: a queue has time to show, and to go. */
+export const SHORT_DRAIN_MS_MIN = 400
+export const SHORT_DRAIN_MS_MAX = 3000
+/** They are not tried again for so long after they had to be left; twice as long each time, up to `HOLD_MS_MAX`. */
+export const HOLD_SHORT_MS = 60_000
 /** When nothing was missed, queued or changed for so long, answers are spared. */
 export const QUIET_MS = 4000
 

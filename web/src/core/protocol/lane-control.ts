@@ -72,6 +72,16 @@ export class Controller {
   /** When it last was so that answers were spared. */
   private sparedMs = -Infinity
   private isSparingBack = false
+  private isShort = false
+  private shortFromMs = Infinity
+  private shortHoldMs: number = given.HOLD_SHORT_MS
+  private sentMs: number[] = []
+  /** When frames last came as often as short packets make them. */
+  private shortSeenMs = -Infinity
+  /** Until when less is sent, for the queue that they made. */
+  private drainingMs = -Infinity
+  /** Copies answered or missed before say nothing. */
+  private countsFromMs = -Infinity
 
   /** Until when queueing has another reason than this hop's frames. */
   private excusedMs = -Infinity
@@ -102,9 +112,9 @@ export class Controller {
     return this.levelNow === Level.LEAN || (this.levelNow === Level.NORMAL && nowMs - this.stirredMs >= given.QUIET_MS)
   }
 
-  /** Whether the other end answers so: it may not have heard yet that it is to answer each. */
+  /** Whether the other end answers so, when what is sent now has come: it may not have heard yet that it is to answer each. */
   isSpared(nowMs: number): boolean {
-    return this.isSparing(nowMs) || nowMs - this.sparedMs < given.SPARING_MS + this.roundTripNowMs
+    return this.isSparing(nowMs + this.roundTripNowMs) || nowMs - this.sparedMs < given.SPARING_MS + this.roundTripNowMs
   }
 
   /** What the needier of the two directions can use; a narrow pipe has no room for the opening of one more. */
@@ -139,13 +149,15 @@ export class Controller {
 
   /** Whether less sound should be sent: this hop is lean, or it or one behind it looked narrow lately. */
   isNarrow(nowMs: number): boolean {
-    if (this.levelNow === Level.LEAN || nowMs - this.narrowHeardMs < given.NARROW_HEARD_MS) return true
-    return nowMs < Math.max(this.probationMs, this.excusedMs) && this.queueingMs(nowMs) >= given.QUEUEING_MS_OVER
+    if (this.levelNow === Level.LEAN || nowMs < this.drainingMs) return true
+    if (nowMs - this.narrowHeardMs < given.NARROW_HEARD_MS) return true
+    const isDoubted = !this.isShort && nowMs < Math.max(this.probationMs, this.excusedMs)
+    return isDoubted && this.queueingMs(nowMs) >= given.QUEUEING_MS_OVER
   }
 
   /** By how much even the fastest copy of the last second was slower than the way can be. */
   queueingMs(nowMs: number): number {
-    const window = nowMs < this.probationMs ? this.delaysShort : this.delays
+    const window = this.isOnTrial(nowMs) ? this.delaysShort : this.delays
     const [recent, base] = [window.minimum(nowMs), this.base.minimum(nowMs)]
     return recent === undefined || base === undefined ? 0 : recent - base
   }
@@ -160,13 +172,14 @@ export class Controller {
 
   /** A copy was answered in time. */
   arrived(nowMs: number): void {
-    if (this.queueingMs(nowMs) < given.CLEAR_MS) this.outcomes.push([nowMs, false])
+    if (nowMs >= this.countsFromMs && this.queueingMs(nowMs) < given.CLEAR_MS) this.outcomes.push([nowMs, false])
   }
 
   /** A copy was not. Before the first answer, and while the pipe is full, that says nothing about loss. */
   missed(nowMs: number): void {
     this.stir(nowMs)
-    if (this.delayZero === undefined || this.queueingMs(nowMs) >= given.CLEAR_MS) return
+    const isKnown = this.delayZero !== undefined && nowMs >= this.countsFromMs
+    if (!isKnown || this.queueingMs(nowMs) >= given.CLEAR_MS) return
     this.outcomes.push([nowMs, true])
     this.missedCount++
   }
@@ -192,6 +205,19 @@ export class Controller {
     this.queuedSamples++
   }
 
+  /**
+   * Whether packets may be short, which makes three times as many frames. Only the end that makes them asks for it
+   * (`allowShort`).
+   */
+  get sendsShort(): boolean {
+    return this.isShort
+  }
+
+  /** Short packets may be sent where there is room. */
+  allowShort(): void {
+    this.shortFromMs = -Infinity
+  }
+
   /** A loss held up what arrived last: its delay tells nothing of a queue. */
   wasHeld(): void {
     this.delays.clear()
@@ -212,6 +238,11 @@ export class Controller {
     this.excusedMs = nowMs + given.EXCUSED_MS
   }
 
+  /** It is open, and its handshake no longer under way. */
+  excuseEnds(nowMs: number): void {
+    this.excusedMs = Math.min(this.excusedMs, nowMs)
+  }
+
   /** Frames are dropped while answers come: a queue as long as is allowed, and perhaps since the hop began. */
   overflowed(nowMs: number): void {
     if (this.levelNow !== Level.LEAN && nowMs >= this.drainedMs) this.stepDown(nowMs)
@@ -219,12 +250,64 @@ export class Controller {
 
   /** Judge anew; called before each frame. */
   update(nowMs: number): void {
+    this.noteRhythm(nowMs)
     const queueingMs = this.queueingMs(nowMs)
     this.noteQueueing(queueingMs, nowMs)
     if (queueingMs >= given.CLEAR_MS) this.stir(nowMs)
+    const isDrained =
+      queueingMs < given.QUEUEING_MS_OVER && this.drainingMs - nowMs <= given.SHORT_DRAIN_MS_MAX - given.SHORT_DRAIN_MS_MIN
+    if (nowMs < this.drainingMs && isDrained) {
+      this.drainingMs = this.drainedMs = nowMs
+      this.probationMs = nowMs + given.PROBATION_MS
+    }
+    this.followCalm(nowMs)
     if (this.isSustained(nowMs)) this.stepDown(nowMs)
     else if (this.levelNow === Level.LEAN) this.leaveLean(queueingMs, nowMs)
     else this.followMisses(queueingMs, nowMs)
+  }
+
+  private noteRhythm(nowMs: number): void {
+    this.sentMs.push(nowMs)
+    if (this.sentMs.length > given.SHORT_FRAMES) this.sentMs.shift()
+    const isShort = this.sentMs.length === given.SHORT_FRAMES && nowMs - this.sentMs[0]! <= given.SHORT_FRAMES_MS
+    if (isShort) this.shortSeenMs = nowMs
+  }
+
+  private followCalm(nowMs: number): void {
+    const isNarrowAhead = nowMs - this.narrowHeardMs < given.NARROW_HEARD_MS
+    const hasRoom = this.levelNow === Level.NORMAL && this.levelHeard === Level.NORMAL && !isNarrowAhead
+    const isMissed = this.missShare(nowMs) > given.SHORT_MISSES_MAX && this.missedCount >= given.SHORT_MISSES_MIN
+    if (this.isBlamed(nowMs) && isMissed) {
+      this.drainShort(nowMs)
+    } else if (this.isShort) {
+      if (!hasRoom) this.leaveShort(nowMs)
+    } else if (hasRoom && nowMs >= Math.max(this.shortFromMs, this.excusedMs)) {
+      this.isShort = nowMs - this.stirredMs >= given.SHORT_AFTER_MS
+    }
+  }
+
+  /** Whether what goes wrong is laid to short packets, whoever makes them. */
+  private isBlamed(nowMs: number): boolean {
+    return this.levelNow === Level.NORMAL && nowMs - this.shortSeenMs < given.SHORT_RECENT_MS
+  }
+
+  private drainShort(nowMs: number): void {
+    this.leaveShort(nowMs)
+    this.stir(nowMs)
+    this.shortSeenMs = -Infinity
+    this.drainingMs = this.drainedMs = nowMs + given.SHORT_DRAIN_MS_MAX
+  }
+
+  private leaveShort(nowMs: number): void {
+    if (this.isShort) {
+      this.isShort = false
+      this.shortFromMs = nowMs + this.shortHoldMs
+      this.shortHoldMs = Math.min(2 * this.shortHoldMs, given.HOLD_MS_MAX)
+    }
+    // What comes without short packets will show whether it was a queue or a loss.
+    this.outcomes = []
+    this.missedCount = 0
+    this.countsFromMs = nowMs + given.DRAIN_MS
   }
 
   private stir(nowMs: number): void {
@@ -242,11 +325,21 @@ export class Controller {
     if (this.levelNow === Level.LEAN || this.queueingSinceMs === undefined || this.queuedSamples < given.QUEUED_SAMPLES_MIN) return false
     if (nowMs < Math.max(this.drainedMs, this.excusedMs)) return false
     const isSevere = this.severeSinceMs !== undefined && nowMs - this.severeSinceMs >= given.SUSTAINED_MS_SEVERE
-    const patienceMs = nowMs < this.probationMs ? given.PROBATION_SUSTAINED_MS : given.SUSTAINED_MS
+    const patienceMs = this.isOnTrial(nowMs) ? given.PROBATION_SUSTAINED_MS : given.SUSTAINED_MS
     return isSevere || nowMs - this.queueingSinceMs >= patienceMs
   }
 
+  /** Whether a queue is to be seen before anybody hears it. */
+  private isOnTrial(nowMs: number): boolean {
+    return nowMs < Math.max(this.probationMs, this.drainingMs, this.shortSeenMs + given.SHORT_RECENT_MS)
+  }
+
   private stepDown(nowMs: number): void {
+    if (this.isBlamed(nowMs)) {
+      // What was added last goes first; the level may do without it.
+      this.drainShort(nowMs)
+      return
+    }
     for (const level of [Level.NORMAL, Level.BOOST, Level.HEAVY]) {
       if (level < this.levelNow) continue
       const [, beforeMs] = this.holds.get(level) ?? [0, given.HOLD_MS_MIN[level] / 2]
@@ -299,7 +392,8 @@ export class Controller {
     const kept = step(given.BOOST_BELOW, given.HEAVY_BELOW)
     if (kept >= this.levelNow) this.busyMs = nowMs
     const above = Math.min(this.levelNow + 1, Level.HEAVY) as Level
-    if (wanted > this.levelNow && this.mayEnter(above, nowMs) && queueingMs < given.CLEAR_MS) {
+    const isSure = above !== Level.HEAVY || this.outcomes.length >= given.HEAVY_SAMPLES_MIN
+    if (wanted > this.levelNow && isSure && this.mayEnter(above, nowMs) && queueingMs < given.CLEAR_MS) {
       this.enter(above, nowMs)
     } else if (this.levelNow > Level.NORMAL && nowMs - this.busyMs > given.CALM_MS) {
       this.enter((this.levelNow - 1) as Level, nowMs)

@@ -9,9 +9,8 @@ export const FIRST_DIAL_MS = 500
 export const SPARE_MS = 3000
 /** What a call has that needs no more than one. */
 export const SPARE_LANES = 2
-export const DIAL_GAP_MS = 2000
-/** Between two openings, and where lanes fail. */
-export const DIAL_GAP_MS_HURRY = 1000
+/** Between two openings. */
+export const DIAL_GAP_MS = 1000
 export const DIALS_AT_ONCE = 2
 /** A handshake that takes longer is not waited for: losses hold it up, and another may be through before. */
 export const DIAL_HANGS_MS = 3000

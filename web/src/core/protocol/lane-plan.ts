@@ -122,9 +122,8 @@ export class LanePlan {
     const awaited = this.dialsMs.filter((beganMs) => nowMs - beganMs < given.DIAL_HANGS_MS).length
     const short = count - awaited - (silent ? 0 : fit.length)
     const hurry = silent || stalled.length > 0 || this.freezeBytes !== null
-    const gapMs = hurry ? given.DIAL_GAP_MS_HURRY : given.DIAL_GAP_MS
     const beginMs = count <= given.SPARE_LANES && this.isSounding && !stuck && !hurry ? given.SPARE_MS : given.FIRST_DIAL_MS
-    const isDue = nowMs - this.dialledMs >= gapMs && nowMs - this.startedMs >= beginMs
+    const isDue = nowMs - this.dialledMs >= given.DIAL_GAP_MS && nowMs - this.startedMs >= beginMs
     const hasRoom = silent || this.lanes.size + this.dialsMs.length < given.LANES_OPEN_MAX
     const dial = short > 0 && isDue && hasRoom && awaited < given.DIALS_AT_ONCE
     const worn = [...this.lanes].filter(([lane, known]) => this.isWorn(known) && !dead.includes(lane)).map(([lane]) => lane)

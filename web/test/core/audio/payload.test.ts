@@ -32,9 +32,10 @@ const FILE = load("payload", "frames.json", FILES) as unknown as {
 }
 
 function described({ report, repeats, packet }: Payload): Described {
-  const { lostPercent, latePercent, targetMs, carrier, redundancy } = report
+  const { lostPercent, latePercent, targetMs, carrier, redundancy, takesShort } = report
+  const percent = { lost_percent: lostPercent, late_percent: latePercent }
   return {
-    report: { lost_percent: lostPercent, late_percent: latePercent, target_ms: targetMs, carrier, redundancy },
+    report: { ...percent, target_ms: targetMs, carrier, redundancy, takes_short: takesShort },
     repeats: repeats.map((repeat) => [repeat.distance, toHex(repeat.packet)]),
     packet: toHex(packet),
   }
@@ -55,8 +56,9 @@ test("malformed payloads are refused, each by the one error", () => {
 })
 
 test("a sender puts in the copies that Python puts in", () => {
-  const { lost_percent, late_percent, target_ms, carrier, redundancy } = FILE.packed.report
-  const report = { lostPercent: lost_percent, latePercent: late_percent, targetMs: target_ms, carrier, redundancy } as Report
+  const { lost_percent, late_percent, target_ms, carrier, redundancy, takes_short } = FILE.packed.report
+  const percent = { lostPercent: lost_percent, latePercent: late_percent }
+  const report = { ...percent, targetMs: target_ms, carrier, redundancy, takesShort: takes_short } as Report
   for (const sender of FILE.packed.senders) {
     const packer = new PayloadPacker()
     for (const { slot, packet, payload } of sender.steps) {

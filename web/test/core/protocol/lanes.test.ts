@@ -20,6 +20,7 @@ type HopEvent =
   | ["arrived", LaneId, number, number, boolean, number, boolean, [delayMs: number, level: Level, isSparing: boolean] | null]
   | ["heard", Level, boolean, number]
   | ["gone", LaneId]
+  | ["short"]
   | ["look", number, Record<string, unknown>]
 type PlanEvent =
   | ["dialled", number]
@@ -55,6 +56,7 @@ function look(sender: LaneSender, nowMs: number): Record<string, unknown> {
     miss_share: controller.missShare(nowMs),
     is_narrow: controller.isNarrow(nowMs),
     is_sparing: controller.isSparing(nowMs),
+    sends_short: controller.sendsShort,
     lanes: sender.lanes,
     stalled: sender.stalled(nowMs),
     is_silent: sender.isSilent(nowMs),
@@ -99,6 +101,8 @@ for (const name of names.filter((one) => !one.startsWith("plan-"))) {
           return back.heard(event[1], false, event[2], event[3])
         case "gone":
           return receiver.closed(event[1])
+        case "short":
+          return sender.controller.allowShort()
         case "look":
           return assert.deepEqual(look(sender, event[1]), event[2], at)
       }
