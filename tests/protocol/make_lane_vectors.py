@@ -326,6 +326,25 @@ def wild_plan(seed: int) -> Iterator[Event]:
                 now += 400
 
 
+def lossy_plan(losses: bool) -> Iterator[Event]:
+    """Two lanes die after alike many bytes, another receives more before, or later; with `losses` a third one is
+    stalled now and then, and answers again."""
+    for lane in range(3):
+        yield ["opened", lane, 0]
+    for second in range(60):
+        now = second * 1000
+        stalled = [lane for lane, from_s in ((1, 10), (2, 20)) if from_s <= second < from_s + 4]
+        if losses and second % 4 == 1:
+            stalled.insert(0, 0)
+        for lane in range(3):
+            if second < (60, 10, 20)[lane]:
+                yield ["received", lane, (300 if second < 30 else 900, 1000, 530)[lane]]
+        yield ["step", 3, stalled, False, False, now]
+        for lane, gone_s in ((1, 13), (2, 23)):
+            if second == gone_s:
+                yield ["closed", lane, now, False]
+
+
 class Network:
     """What a plan meets: connections that end, freeze or are forbidden."""
 
@@ -435,6 +454,12 @@ def plans() -> Iterator[tuple[str, str, list[Event]]]:
     yield "plan-rings", "a spare lane is opened before any sound", Network().run(3, rings=True)
     yield "plan-heavy", "six lanes are wanted", Network(wanted=6).run(15)
     yield "plan-freeze", "a connection freezes after 16 KB", Network(freeze_bytes=16_000).run(30)
+    yield "plan-alike", "two die after alike many bytes, and a third lives on past them", list(lossy_plan(False))
+    yield (
+        "plan-alike-lossy",
+        "two die after alike many bytes where others are stalled and come back",
+        list(lossy_plan(True)),
+    )
     yield "plan-count", "more than two connections are reset", Network(lanes_max=2, wanted=4).run(50)
     yield (
         "plan-no-limit",

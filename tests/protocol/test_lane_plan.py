@@ -102,6 +102,61 @@ def test_lanes_that_die_after_any_number_of_bytes_show_nothing() -> None:
     assert plan.freeze_bytes is None
 
 
+def test_where_another_has_received_more_than_those_that_died_nothing_freezes() -> None:
+    plan = plan_with(2)
+    plan.received(LaneId(0), 21_000)
+    died(plan, 7, 15_500, 0)
+    died(plan, 8, 16_500, 10_000)
+    assert plan.freeze_bytes is None
+
+
+def test_a_lane_that_lives_on_past_what_froze_others_disproves_the_rule() -> None:
+    plan = plan_with(2)
+    died(plan, 7, 15_500, 0)
+    died(plan, 8, 16_500, 10_000)
+    plan.received(LaneId(0), 16_500)
+    before = plan.freeze_bytes
+    plan.received(LaneId(0), 200)
+    assert (before, plan.freeze_bytes) == (15_500, None), "20.5 KB are nearly as many, 20.7 KB are not"
+    died(plan, 9, 16_000, 20_000)
+    assert plan.freeze_bytes is None, "not learnt again"
+
+
+def test_where_stalled_lanes_answer_again_those_that_died_were_lost() -> None:
+    plan = plan_with(2)
+    for now_ms in (1_000, 3_000):
+        plan.step(2, [LaneId(0)], now_ms, silent=False, stuck=False)
+        plan.step(2, [], now_ms + 1_000, silent=False, stuck=False)
+    died(plan, 7, 15_500, 10_000)
+    died(plan, 8, 16_500, 20_000)
+    before = plan.freeze_bytes
+    died(plan, 9, 16_000, 30_000)
+    assert (before, plan.freeze_bytes) == (None, 16_000), "more died than came back"
+
+
+def test_losses_of_long_ago_say_nothing_of_the_network_of_now() -> None:
+    plan = plan_with(2)
+    for now_ms in range(0, 60_000, 3_000):
+        plan.step(2, [LaneId(0)], now_ms, silent=False, stuck=False)
+        plan.step(2, [], now_ms + 1_000, silent=False, stuck=False)
+    died(plan, 7, 16_000, 60_000)
+    died(plan, 8, 16_000, 70_000)
+    before = plan.freeze_bytes
+    died(plan, 9, 16_000, 120_000)
+    assert (before, plan.freeze_bytes) == (None, 16_000)
+
+
+def test_a_moment_in_which_nothing_passes_says_nothing_of_losses() -> None:
+    plan = plan_with(2)
+    lanes = [LaneId(0), LaneId(1)]
+    plan.step(2, lanes, 1_000, silent=False, stuck=False)
+    plan.step(2, lanes, 1_100, silent=True, stuck=False)
+    plan.step(2, [], 2_000, silent=False, stuck=False)
+    died(plan, 7, 15_500, 10_000)
+    died(plan, 8, 16_500, 20_000)
+    assert plan.freeze_bytes == 15_500
+
+
 def counted(plan: LanePlan, *times_ms: float) -> None:
     """At each of these times one more connection opens and is reset at once."""
     for now_ms in times_ms:

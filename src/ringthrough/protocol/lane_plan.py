@@ -31,7 +31,10 @@ DEAD_MS = 3_000
 """A lane that was stalled for so long is left; until then loss may be all that ails it."""
 FREEZE_BYTES_MIN, FREEZE_BYTES_MAX = 6_000, 64_000
 FREEZE_SPREAD = 0.25
-"""Two lanes that died after nearly as many bytes within these were frozen by rule, and not by chance."""
+"""Two lanes that died after nearly as many bytes within these may have been frozen by rule, not by chance; then no
+lane receives more than so much above them."""
+STALLS_KEPT_MS = 60_000
+"""For so long it is known how stalled lanes ended; a device may be on another network later."""
 WEAR_SHARE = 0.5
 """Share of the bytes that froze a lane, after which another takes its place."""
 EARLY_END_MS = 3_000
@@ -49,6 +52,8 @@ class _Known:
     bytes_received: int = HANDSHAKE_BYTES
     stalled_ms: float | None = None
     """Since when."""
+    is_alone: bool = True
+    """Since it was stalled, another one answered at every moment."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,6 +87,15 @@ class LanePlan:
     """How long none is tried beyond `lanes_max`, and until when."""
     _counted_until_ms: float = float("-inf")
     _died_bytes: int | None = None
+    """Of the last lane that may have been frozen."""
+    _frozen_bytes_max: int = 0
+    """The most that a lane had received which was frozen by rule."""
+    _bytes_max: int = 0
+    """The most that any lane has received."""
+    _deaths_ms: list[float] = field(default_factory=list)
+    """When stalled lanes were past hope."""
+    _recoveries_ms: list[float] = field(default_factory=list)
+    """When stalled lanes answered again while others did all along: losses let go of them, a rule never does."""
 
     def dialled(self, now_ms: float) -> None:
         """A connection is being opened."""
@@ -102,6 +116,9 @@ class LanePlan:
         known = self._lanes.get(lane)
         if known is not None:
             known.bytes_received += size
+            self._bytes_max = max(self._bytes_max, known.bytes_received)
+            if self._is_spared(self._frozen_bytes_max):
+                self.freeze_bytes = None
 
     def closed(self, lane: LaneId, now_ms: float, *, reset: bool) -> None:
         """A lane less; `reset` by the network, and not closed by one of the two ends."""
@@ -139,7 +156,7 @@ class LanePlan:
 
     def step(self, wanted: int, stalled: Collection[LaneId], now_ms: float, *, silent: bool, stuck: bool) -> Steps:
         """`wanted` lanes that work; `stalled` ones answer nothing; `silent`: none does; `stuck`: none is free."""
-        dead = self._note_stalled(stalled, now_ms)
+        dead = self._note_stalled(stalled, now_ms, silent=silent)
         if silent or stalled:
             self._trouble_ms = now_ms
         fit = [lane for lane, known in self._lanes.items() if lane not in stalled and not self._is_worn(known)]
@@ -158,25 +175,41 @@ class LanePlan:
             leave += [lane for lane, known in self._lanes.items() if self._is_worn(known) and lane not in dead]
         return Steps(dial, tuple(leave))
 
-    def _note_stalled(self, stalled: Collection[LaneId], now_ms: float) -> list[LaneId]:
+    def _note_stalled(self, stalled: Collection[LaneId], now_ms: float, *, silent: bool) -> list[LaneId]:
         """The lanes that are past hope."""
         dead = []
         for lane, known in self._lanes.items():
             if lane not in stalled:
+                if known.stalled_ms is not None and known.is_alone:
+                    self._recoveries_ms.append(now_ms)
                 known.stalled_ms = None
-            elif known.stalled_ms is None:
-                known.stalled_ms = now_ms
+                continue
+            if known.stalled_ms is None:
+                known.stalled_ms, known.is_alone = now_ms, True
             elif now_ms - known.stalled_ms >= DEAD_MS:
                 dead.append(lane)
-                self._learn_freeze(known.bytes_received)
+                self._deaths_ms.append(now_ms)
+                self._learn_freeze(known.bytes_received, now_ms)
+            known.is_alone &= not silent
         return dead
 
-    def _learn_freeze(self, size: int) -> None:
+    def _learn_freeze(self, size: int, now_ms: float) -> None:
+        for times_ms in (self._deaths_ms, self._recoveries_ms):
+            times_ms[:] = [at_ms for at_ms in times_ms if now_ms - at_ms < STALLS_KEPT_MS]
         if not FREEZE_BYTES_MIN <= size <= FREEZE_BYTES_MAX:
             return
         before, self._died_bytes = self._died_bytes, size
-        if before is not None and abs(size - before) <= FREEZE_SPREAD * max(size, before):
-            self.freeze_bytes = min(size, before, self.freeze_bytes or size)
+        if before is None or abs(size - before) > FREEZE_SPREAD * max(size, before):
+            return
+        # Where losses stall lanes, two of those that die are soon alike by chance.
+        if len(self._recoveries_ms) >= len(self._deaths_ms) or self._is_spared(max(size, before)):
+            return
+        self._frozen_bytes_max = max(size, before, self._frozen_bytes_max)
+        self.freeze_bytes = min(size, before, self.freeze_bytes or size)
+
+    def _is_spared(self, frozen_bytes: int) -> bool:
+        """Whether a lane received more than a rule would let it that froze others after so many."""
+        return self._bytes_max > (1 + FREEZE_SPREAD) * frozen_bytes
 
     def _is_worn(self, known: _Known) -> bool:
         return self.freeze_bytes is not None and known.bytes_received > self.freeze_bytes * WEAR_SHARE

@@ -22,8 +22,13 @@ export const HANDSHAKE_BYTES = 4000
 export const DEAD_MS = 3000
 export const FREEZE_BYTES_MIN = 6000
 export const FREEZE_BYTES_MAX = 64_000
-/** Two lanes that died after nearly as many bytes within these were frozen by rule, and not by chance. */
+/**
+ * Two lanes that died after nearly as many bytes within these may have been frozen by rule, not by chance; then no
+ * lane receives more than so much above them.
+ */
 export const FREEZE_SPREAD = 0.25
+/** For so long it is known how stalled lanes ended; a device may be on another network later. */
+export const STALLS_KEPT_MS = 60_000
 /** Share of the bytes that froze a lane, after which another takes its place. */
 export const WEAR_SHARE = 0.5
 export const EARLY_END_MS = 3000

@@ -11,6 +11,8 @@ interface Known {
   bytesReceived: number
   /** Since when. */
   stalledMs: number | null
+  /** Since it was stalled, another one answered at every moment. */
+  isAlone: boolean
 }
 
 /** `silent`: no lane works; `stuck`: none is free. */
@@ -42,7 +44,16 @@ export class LanePlan {
   /** How long none is tried beyond `lanesMax`, and until when. */
   private countedMs = 0
   private countedUntilMs = -Infinity
+  /** Of the last lane that may have been frozen. */
   private diedBytes: number | null = null
+  /** The most that a lane had received which was frozen by rule. */
+  private frozenBytesMax = 0
+  /** The most that any lane has received. */
+  private bytesMax = 0
+  /** When stalled lanes were past hope. */
+  private deathsMs: number[] = []
+  /** When stalled lanes answered again while others did all along: losses let go of them, a rule never does. */
+  private recoveriesMs: number[] = []
   /** Whether frames are sent, which a handshake would delay where the pipe is narrow. */
   isSounding = false
 
@@ -62,13 +73,16 @@ export class LanePlan {
 
   /** A lane more. */
   opened(lane: LaneId, nowMs: number): void {
-    this.lanes.set(lane, { openedMs: nowMs, bytesReceived: given.HANDSHAKE_BYTES, stalledMs: null })
+    this.lanes.set(lane, { openedMs: nowMs, bytesReceived: given.HANDSHAKE_BYTES, stalledMs: null, isAlone: true })
   }
 
   /** Bytes of a message from the server, with what carries them. */
   received(lane: LaneId, size: number): void {
     const known = this.lanes.get(lane)
-    if (known !== undefined) known.bytesReceived += size
+    if (known === undefined) return
+    known.bytesReceived += size
+    this.bytesMax = Math.max(this.bytesMax, known.bytesReceived)
+    if (this.isSpared(this.frozenBytesMax)) this.freezeBytes = null
   }
 
   /** A lane less; `reset` by the network, and not closed by one of the two ends. */
@@ -114,7 +128,7 @@ export class LanePlan {
 
   /** `wanted` lanes that work; `stalled` ones answer nothing. */
   step(wanted: number, stalled: readonly LaneId[], nowMs: number, { silent, stuck }: Trouble): Steps {
-    const dead = this.noteStalled(stalled, nowMs)
+    const dead = this.noteStalled(stalled, nowMs, silent)
     if (silent || stalled.length > 0) this.troubleMs = nowMs
     const fit = [...this.lanes].filter(([lane, known]) => !stalled.includes(lane) && !this.isWorn(known)).map(([lane]) => lane)
     // What ails all lanes at once is the network; a new connection is the way out of it, if there is one.
@@ -131,26 +145,44 @@ export class LanePlan {
   }
 
   /** The lanes that are past hope. */
-  private noteStalled(stalled: readonly LaneId[], nowMs: number): LaneId[] {
+  private noteStalled(stalled: readonly LaneId[], nowMs: number, isSilent: boolean): LaneId[] {
     const dead: LaneId[] = []
     for (const [lane, known] of this.lanes) {
-      if (!stalled.includes(lane)) known.stalledMs = null
-      else if (known.stalledMs === null) known.stalledMs = nowMs
-      else if (nowMs - known.stalledMs >= given.DEAD_MS) {
-        dead.push(lane)
-        this.learnFreeze(known.bytesReceived)
+      if (!stalled.includes(lane)) {
+        if (known.stalledMs !== null && known.isAlone) this.recoveriesMs.push(nowMs)
+        known.stalledMs = null
+        continue
       }
+      if (known.stalledMs === null) {
+        known.stalledMs = nowMs
+        known.isAlone = true
+      } else if (nowMs - known.stalledMs >= given.DEAD_MS) {
+        dead.push(lane)
+        this.deathsMs.push(nowMs)
+        this.learnFreeze(known.bytesReceived, nowMs)
+      }
+      if (isSilent) known.isAlone = false
     }
     return dead
   }
 
-  private learnFreeze(size: number): void {
+  private learnFreeze(size: number, nowMs: number): void {
+    const isRecent = (atMs: number): boolean => nowMs - atMs < given.STALLS_KEPT_MS
+    this.deathsMs = this.deathsMs.filter(isRecent)
+    this.recoveriesMs = this.recoveriesMs.filter(isRecent)
     if (size < given.FREEZE_BYTES_MIN || size > given.FREEZE_BYTES_MAX) return
     const before = this.diedBytes
     this.diedBytes = size
-    if (before !== null && Math.abs(size - before) <= given.FREEZE_SPREAD * Math.max(size, before)) {
-      this.freezeBytes = Math.min(size, before, this.freezeBytes || size)
-    }
+    if (before === null || Math.abs(size - before) > given.FREEZE_SPREAD * Math.max(size, before)) return
+    // Where losses stall lanes, two of those that die are soon alike by chance.
+    if (this.recoveriesMs.length >= this.deathsMs.length || this.isSpared(Math.max(size, before))) return
+    this.frozenBytesMax = Math.max(size, before, this.frozenBytesMax)
+    this.freezeBytes = Math.min(size, before, this.freezeBytes || size)
+  }
+
+  /** Whether a lane received more than a rule would let it that froze others after so many. */
+  private isSpared(frozenBytes: number): boolean {
+    return this.bytesMax > (1 + given.FREEZE_SPREAD) * frozenBytes
   }
 
   private isWorn({ bytesReceived }: Known): boolean {
