@@ -165,6 +165,9 @@ class Watch:
             self._tell(Verdict.IDLE_CUT, now_ms + EVENT_MS)
         if last.direct is Direct.OPEN and sample.direct is Direct.BLOCKED:
             self._tell(Verdict.DIRECT_LOST, now_ms + EVENT_MS)
+        elif sample.direct is Direct.OFF:
+            # It was left on purpose, and what says so came late.
+            self._until_ms.pop(Verdict.DIRECT_LOST, None)
         self._note_silence(sample, last, now_ms)
 
     def _note_loss(self, now_ms: float) -> None:

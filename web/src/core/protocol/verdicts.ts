@@ -66,6 +66,8 @@ export class Watch {
     if (sample.roundTripMs >= FAR_MS && !isQueued) tell(Verdict.FAR, RECENT_MS)
     if (sample.idleCuts > last.idleCuts) tell(Verdict.IDLE_CUT, EVENT_MS)
     if (last.direct === Direct.OPEN && sample.direct === Direct.BLOCKED) tell(Verdict.DIRECT_LOST, EVENT_MS)
+    // It was left on purpose, and what says so came late.
+    else if (sample.direct === Direct.OFF) this.untilMs.delete(Verdict.DIRECT_LOST)
     if (sample.isSilent) {
       if (this.silentSinceOpened === undefined) this.wasLossy = isLossyTold && nowMs - this.lossySinceMs > BREAK_MS
       this.silentSinceOpened ??= sample.lanesOpened
