@@ -58,6 +58,8 @@ SCRIPTS: dict[str, Sequence[Second | int | str]] = {
     "clean": [CLEAN] * 40,
     "repaired": lossy(3, 6, 260, 60),
     "one-bad-second-in-four": [*[(Heard(60, 300), Heard(0, 90)), CLEAN, CLEAN, CLEAN] * 15],
+    "every-other-second-bad": [*[(Heard(24, 320), Heard(6, 300)), CLEAN] * 12],
+    "three-in-eight-bad": [*[*[(Heard(24, 320), Heard(6, 300))] * 3, *[CLEAN] * 5] * 8],
     "heavy-loss": [*[CLEAN] * 10, *lossy(5, 34, 320, 30)],
     "delayed-and-lossy": [*[CLEAN] * 10, *[(Heard(6, 600), Heard(0, 300))] * 20],
     "delayed-but-whole": [*[CLEAN] * 10, *[(Heard(0, 600), Heard(1, 600))] * 20],

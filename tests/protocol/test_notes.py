@@ -18,6 +18,8 @@ BECOMES = {
     "clean": [TALK],
     "repaired": [TALK],
     "one-bad-second-in-four": [TALK],
+    "every-other-second-bad": [TALK, NOTE],
+    "three-in-eight-bad": [TALK],
     "heavy-loss": [TALK, NOTE],
     "delayed-and-lossy": [TALK, NOTE],
     "delayed-but-whole": [TALK],

@@ -24,6 +24,9 @@ GOOD_PERCENT_DELAYED = 2
 WINDOW_SECONDS = 8
 BAD_SECONDS = 6
 """So many bad seconds of the window, and speech is given up."""
+LONG_WINDOW_SECONDS = 20
+LONG_BAD_SECONDS = 10
+"""Or so many of a longer one: losses at random leave every other second good, and nobody can talk all the same."""
 GOOD_SECONDS = 5
 """So many good ones in a row, and it is tried again."""
 
@@ -72,7 +75,7 @@ class Notes:
 
     def __init__(self) -> None:
         self.mode = Mode.INTERACTIVE
-        self._bad: deque[bool] = deque(maxlen=WINDOW_SECONDS)
+        self._bad: deque[bool] = deque(maxlen=LONG_WINDOW_SECONDS)
         self._good_run = 0
         self._changed_ms: float | None = None
         """When the mode changed last."""
@@ -94,7 +97,7 @@ class Notes:
         is_good = there is not None and here.is_good and there.is_good
         self._good_run = self._good_run + 1 if is_good else 0
         if self.mode is Mode.INTERACTIVE:
-            if sum(self._bad) < BAD_SECONDS:
+            if not self._is_hopeless():
                 return False
             if self._changed_ms is not None:
                 steady = now_ms - self._changed_ms >= STEADY_MS
@@ -106,6 +109,10 @@ class Notes:
             return False
         self._enter(Mode.INTERACTIVE, now_ms)
         return True
+
+    def _is_hopeless(self) -> bool:
+        recent = list(self._bad)[-WINDOW_SECONDS:]
+        return sum(recent) >= BAD_SECONDS or sum(self._bad) >= LONG_BAD_SECONDS
 
     def said(self, now_ms: float) -> None:
         """A note was sent."""

@@ -45,10 +45,10 @@ export class Notes {
     }
     this.watchedMs = nowMs
     this.passes = there !== null && there.percent < 100
-    this.bad = [...this.bad, there === null || isBad(here) || isBad(there)].slice(-given.WINDOW_SECONDS)
+    this.bad = [...this.bad, there === null || isBad(here) || isBad(there)].slice(-given.LONG_WINDOW_SECONDS)
     this.goodRun = there !== null && isGood(here) && isGood(there) ? this.goodRun + 1 : 0
     if (this.mode === Mode.INTERACTIVE) {
-      if (this.bad.filter(Boolean).length < given.BAD_SECONDS) return false
+      if (!this.isHopeless()) return false
       if (this.changedMs !== null) {
         const isSteady = nowMs - this.changedMs >= given.STEADY_MS
         this.restMs = isSteady ? given.REST_MS : Math.min(this.restMs * 2, given.REST_MS_MAX)
@@ -70,6 +70,11 @@ export class Notes {
   /** Whether to say that we are still here: neither frames nor a note have told it for a while. */
   isPresenceDue(nowMs: number): boolean {
     return this.mode === Mode.NOTES && !this.passes && nowMs - this.saidMs >= given.PRESENCE_MS
+  }
+
+  private isHopeless(): boolean {
+    const count = (seconds: number): number => this.bad.slice(-seconds).filter(Boolean).length
+    return count(given.WINDOW_SECONDS) >= given.BAD_SECONDS || count(given.LONG_WINDOW_SECONDS) >= given.LONG_BAD_SECONDS
   }
 
   private enter(mode: Mode, nowMs: number): void {
