@@ -114,9 +114,11 @@ async def test_the_rehearsal_is_in_the_rhythm_that_the_call_would_have(world: Wo
     profiles.append(lanes._rehearsed_profile)
     lanes.rehearsed.arrived(rehearsal(b"bob1", 0, b"", takes_short=True), 0)
     profiles.append(lanes._rehearsed_profile)
+    lanes.plan.freeze_bytes = 16_000
+    profiles.append(lanes._rehearsed_profile)
     control.level = Level.LEAN
     profiles.append(lanes._rehearsed_profile)
-    assert profiles == [ORDINARY, ORDINARY, DIRECT, LEAN]
+    assert profiles == [ORDINARY, ORDINARY, DIRECT, ORDINARY, LEAN]
     his.decline()
     await ended(call)
 

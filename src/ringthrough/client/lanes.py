@@ -108,8 +108,9 @@ class Lanes:
 
     @property
     def sends_short(self) -> bool:
-        """Whether there is room for short packets, in both directions of this device's own way."""
-        return self.sender.controller.sends_short
+        """Whether there is room for short packets, in both directions of this device's own way. They would wear out
+        connections that are frozen by bytes, faster than others may be opened."""
+        return self.sender.controller.sends_short and self.plan.freeze_bytes is None
 
     async def run(self) -> None:
         """Keep lanes open until cancelled."""

@@ -83,9 +83,12 @@ export class Lanes implements MessageLane {
     return this.sender.controller.isNarrow(performance.now())
   }
 
-  /** Whether there is room for short packets, in both directions of this device's own way. */
+  /**
+   * Whether there is room for short packets, in both directions of this device's own way. They would wear out connections
+   * that are frozen by bytes, faster than others may be opened.
+   */
   get sendsShort(): boolean {
-    return this.sender.controller.sendsShort
+    return this.sender.controller.sendsShort && this.plan.freezeBytes === null
   }
 
   /** Sends a frame now or not at all; false when it was dropped. */

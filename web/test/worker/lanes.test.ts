@@ -311,6 +311,10 @@ test("the rehearsal comes as often as short packets, once there is room for them
   theirs(0, true)
   answered(5)
   assert.equal(answered(15), 15)
+  const { plan } = lanes as unknown as { plan: { freezeBytes: number | null } }
+  plan.freezeBytes = 16_000
+  assert.equal(lanes.sendsShort, false, "connections would wear out")
+  plan.freezeBytes = null
   theirs(1, false)
   answered(5)
   assert.ok(answered(15) <= 6)
