@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import aiohttp
 import numpy as np
 import pytest
 
@@ -18,6 +19,8 @@ from ringthrough.client.lanes import Lanes
 from ringthrough.client.media import FRAME_BODY_BYTES, SIGNAL_KIND_MEDIA, CallMedia, NullSink, PcmSource, SilentSource
 from ringthrough.e2ee.sframe import SFrameReceiver, SFrameSender, call_key, open_frame, seal_frame
 from ringthrough.protocol.frames import BundleId
+from ringthrough.protocol.lane_plan import Steps
+from ringthrough.protocol.lanes import LaneId
 from ringthrough.protocol.limits import PADDED_SIZES_BYTES
 
 from .conftest import World, joined, soon
@@ -160,6 +163,17 @@ async def test_what_the_rehearsal_said_of_short_packets_holds_until_the_first_re
         lanes.rehearsed.arrived(rehearsal(b"bob1", 0, b"", takes_short=takes_short), 0)
         media = CallMedia(conversation, bytes(16), 1, SilentSource(), NullSink(), lanes, lambda: None)
         assert media.peer_report == Report(takes_short=takes_short)
+
+
+async def test_packets_are_not_short_where_a_lane_stalls(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    _, _, conversation = await pair(world)
+    lanes = Lanes(conversation.connection, conversation.stream, BundleId(bytes(16)))
+    lanes.sender.controller.sends_short = True
+    monkeypatch.setattr(lanes.sender, "stalled", lambda now_ms: [LaneId(0)])
+    monkeypatch.setattr(lanes.plan, "step", lambda *_, **__: Steps())
+    async with aiohttp.ClientSession() as http:
+        lanes._step(http)
+    assert not lanes.sends_short
 
 
 async def test_packets_are_short_while_both_ends_have_room_for_it(world: World) -> None:

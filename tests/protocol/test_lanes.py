@@ -366,6 +366,17 @@ def test_packets_are_not_short_where_another_hop_or_the_way_back_has_trouble(lev
     assert not controller.sends_short
 
 
+def test_short_packets_are_left_for_long_where_a_lane_stalls() -> None:
+    controller = short_controller()
+    controller.stalled(2_000)
+    shorts = []
+    for now_ms in range(2_000, 63_000, 60):
+        controller.update(now_ms)
+        shorts.append(controller.sends_short)
+    assert not any(shorts[:990])
+    assert shorts[-1]
+
+
 def test_short_packets_are_not_tried_beside_a_handshake() -> None:
     controller = Controller()
     controller.allow_short()

@@ -109,7 +109,7 @@ class Lanes:
     @property
     def sends_short(self) -> bool:
         """Whether there is room for short packets, in both directions of this device's own way. They would wear out
-        connections that are frozen by bytes, faster than others may be opened."""
+        connections that are frozen by bytes faster than others may be opened."""
         return self.sender.controller.sends_short and self.plan.freeze_bytes is None
 
     async def run(self) -> None:
@@ -188,6 +188,8 @@ class Lanes:
             self.end(lane)
         now_ms = self._now_ms()
         stalled = self.sender.stalled(now_ms)
+        if stalled:
+            self.sender.controller.stalled(now_ms)
         was_silent, self.is_silent = self.is_silent, not self._sockets or self.sender.is_silent(now_ms)
         if self.is_silent and not was_silent:
             self.on_silence()

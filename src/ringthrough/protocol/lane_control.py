@@ -273,6 +273,11 @@ class Controller:
         """Short packets may be sent where there is room."""
         self._short_from_ms = float("-inf")
 
+    def stalled(self, now_ms: float) -> None:
+        """A lane answers nothing any more. Where connections are frozen by bytes, short packets get there soonest."""
+        if self.sends_short:
+            self._leave_short(now_ms)
+
     def was_held(self) -> None:
         """A loss held up what arrived last: its delay tells nothing of a queue."""
         self._delays.clear()

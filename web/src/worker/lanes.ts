@@ -138,6 +138,7 @@ export class Lanes implements MessageLane {
   private step(): void {
     const now = performance.now()
     const stalled = this.sender.stalled(now)
+    if (stalled.length > 0) this.sender.controller.stalled(now)
     const wasSilent = this.isSilent
     this.isSilent = this.sockets.size === 0 || this.sender.isSilent(now)
     const { dial, leave } = this.plan.step(this.sender.controller.lanesWanted, stalled, now, {

@@ -320,6 +320,11 @@ test("the rehearsal comes as often as short packets, once there is room for them
   assert.ok(answered(15) <= 6)
   const told = [...main.sent, ...spare.sent].filter((frame) => frame.type === "Carry").map((frame) => (frame as { body: Uint8Array }).body[9])
   assert.deepEqual([told[0], told.at(-1)], [0, 1])
+  assert.equal(lanes.sendsShort, true)
+  const { sender } = lanes as unknown as { sender: { stalled: () => number[] } }
+  sender.stalled = () => [0]
+  after(100)
+  assert.equal(lanes.sendsShort, false, "a lane is stalled")
   lanes.stop()
 })
 

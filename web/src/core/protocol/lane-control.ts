@@ -218,6 +218,11 @@ export class Controller {
     this.shortFromMs = -Infinity
   }
 
+  /** A lane answers nothing any more. Where connections are frozen by bytes, short packets get there soonest. */
+  stalled(nowMs: number): void {
+    if (this.isShort) this.leaveShort(nowMs)
+  }
+
   /** A loss held up what arrived last: its delay tells nothing of a queue. */
   wasHeld(): void {
     this.delays.clear()
