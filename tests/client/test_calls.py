@@ -365,7 +365,7 @@ async def test_an_offer_with_the_id_of_a_call_elsewhere_changes_no_key(world: Wo
     assert bob.calls._call is his
 
 
-ATTACK_FRAMES, AT_A_TIME = 10_000, 50
+ATTACK_FRAMES, AT_A_TIME = 10_000, 20
 
 
 @pytest.mark.slow

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -14,6 +16,17 @@ from tests.web.engine_page import Tab
 
 PACKET = list(OpusEncoder().encode((np.sin(np.arange(960) / 8) * 8000).astype(np.int16)))
 """60 ms of a tone."""
+
+
+def without_gap(packets: Collection[tuple[int, int]]) -> bool:
+    """Whether each packet (first slot, slots) begins where another ended; re-sent ones and copies may come late."""
+    return all(slot + slots == after for (slot, slots), (after, _) in pairwise(sorted(set(packets))))
+
+
+async def arrived(tab: Tab) -> list[tuple[int, int]]:
+    """What came so far: first slot and slots of each packet."""
+    packets = await tab.page.evaluate("window.arrived.map((slot) => [slot, window.lengths[slot]])")
+    return [(slot, slots) for slot, slots in packets]
 
 
 async def phase(tab: Tab, call: str, wanted: str) -> dict[str, Any]:

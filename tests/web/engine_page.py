@@ -51,11 +51,18 @@ window.sendFile = async ([conversation, name, type, size, caption]) => {
   const bytes = Uint8Array.from({ length: size }, (_, i) => (i * 7) % 251)
   return window.call("sendFile", [conversation, new File([bytes], name, { type }), caption])
 }
+// RFC 6716 section 3.1, of SILK alone: frames in the packet, and the length of each.
+window.slots = (packet) => [1, 2, 2, packet[1] & 63][packet[0] & 3] * [0.5, 1, 2, 3][(packet[0] >> 3) & 3]
 window.attach = async ([id, packet]) => {
   const [capture, playout] = [new MessageChannel(), new MessageChannel()]
   window.arrived = []
+  window.lengths = {}
   window.muted = []
-  playout.port1.onmessage = ({ data }) => data.kind === "arrived" && window.arrived.push(data.slot)
+  playout.port1.onmessage = ({ data }) => {
+    if (data.kind !== "arrived") return
+    window.lengths[data.slot] = window.slots(data.packet)
+    window.arrived.push(data.slot)
+  }
   capture.port1.onmessage = ({ data }) => data.kind === "mute" && window.muted.push(data.muted)
   await window.call("attachAudio", [id, capture.port2, playout.port2], [capture.port2, playout.port2])
   let slot = -3

@@ -11,7 +11,7 @@ import pytest
 from ringthrough.client.calls import Call
 from ringthrough.client.client import Client
 from ringthrough.client.media import NullSink, SilentSource
-from tests.web.engine_calls import PACKET, phase
+from tests.web.engine_calls import PACKET, arrived, phase, without_gap
 from tests.web.engine_page import EngineFault, Tab
 
 pytestmark = [pytest.mark.slow, pytest.mark.alone]
@@ -45,9 +45,10 @@ async def test_the_browser_calls_the_sdk(profile: Profile, sdk: Sdk) -> None:
     assert view["sinceMs"] is not None
     assert view["peer"]["address"] == "@bob"
     await frames_arrived(alice, 20)
-    arrived = await alice.page.evaluate("window.arrived")
-    assert arrived == list(range(arrived[0], arrived[0] + 3 * len(arrived), 3))
-    assert calls[0].stats.received >= 15
+    packets = list(dict.fromkeys(await arrived(alice)))
+    assert packets == sorted(packets), "copies come behind, and nothing else"
+    assert without_gap(packets)
+    assert calls[0].stats.received >= 5
     assert calls[0].stats.refused == 0
     await alice.call("mute", call, True)
     assert (await alice.page.evaluate("window.muted"))[-1] is True
