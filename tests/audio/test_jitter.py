@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 import pytest
 from hypothesis import given, settings
@@ -54,6 +54,18 @@ def play(
         decisions.append((now, buffer.pop(now)))
         now += SLOT_MS
     return buffer, decisions
+
+
+def play_in_silence(buffer: JitterBuffer, waiting: list[tuple[float, Packet]], pulls_ms: Iterable[int]) -> None:
+    """Feed and pull as a player who may leave out whatever is surplus."""
+    for now in pulls_ms:
+        while waiting and waiting[0][0] <= now:
+            at, sent = waiting.pop(0)
+            buffer.push(sent, at)
+        decision = buffer.pop(now)
+        while isinstance(decision, Play) and decision.surplus:
+            buffer.skip()
+            decision = buffer.pop(now)
 
 
 def played(decisions: list[tuple[float, Decision]]) -> list[int]:
@@ -189,14 +201,7 @@ def test_start_up_delay_does_not_stay() -> None:
     # The first packets come 240 ms late, as on a connection that is still being set up.
     buffer = JitterBuffer()
     waiting = [(max(at, 300.0), sent) for at, sent in steady(600, 3)]
-    for now in range(0, 1800 * SLOT_MS, SLOT_MS):
-        while waiting and waiting[0][0] <= now:
-            at, sent = waiting.pop(0)
-            buffer.push(sent, at)
-        decision = buffer.pop(now)
-        while isinstance(decision, Play) and decision.surplus:  # a player in silence
-            buffer.skip()
-            decision = buffer.pop(now)
+    play_in_silence(buffer, waiting, range(0, 1800 * SLOT_MS, SLOT_MS))
     assert buffer.stats.skipped >= 1
     assert buffer.stats.delay_ms < 40 + 2 * SLOT_MS
     assert buffer.stats.concealed == 0
@@ -206,14 +211,7 @@ def test_what_a_queue_held_up_at_the_start_is_left_out_before_the_first_word() -
     # The first second comes 600 ms late at first, and faster than it was spoken.
     arrivals = [(at + max(0, 600 - 15 * sent.first), sent) for at, sent in steady(100)]
     buffer = JitterBuffer()
-    for now in range(SLOT_MS, 900, SLOT_MS):
-        while arrivals and arrivals[0][0] <= now:
-            at, sent = arrivals.pop(0)
-            buffer.push(sent, at)
-        decision = buffer.pop(now)
-        while isinstance(decision, Play) and decision.surplus:
-            buffer.skip()
-            decision = buffer.pop(now)
+    play_in_silence(buffer, arrivals, range(SLOT_MS, 900, SLOT_MS))
     assert buffer.stats.concealed == 0
     assert buffer.stats.delay_ms < 20 + 2 * SLOT_MS
 
@@ -382,14 +380,7 @@ def test_longer_packets_cost_the_time_they_take_and_no_sound(longer: int) -> Non
 def test_shorter_packets_give_the_delay_back_where_it_is_quiet() -> None:
     buffer = JitterBuffer()
     waiting = changing([3] * 100 + [1] * 300)
-    for now in range(10, 580 * SLOT_MS, SLOT_MS):
-        while waiting and waiting[0][0] <= now:
-            at, sent = waiting.pop(0)
-            buffer.push(sent, at)
-        decision = buffer.pop(now)
-        while isinstance(decision, Play) and decision.surplus:
-            buffer.skip()
-            decision = buffer.pop(now)
+    play_in_silence(buffer, waiting, range(10, 580 * SLOT_MS, SLOT_MS))
     assert buffer.stats.concealed == 0
     assert buffer.stats.skipped in (2, 3)
     assert 20 <= buffer.stats.delay_ms <= 20 + 1.5 * SLOT_MS
