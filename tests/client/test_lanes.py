@@ -17,7 +17,7 @@ from ringthrough.audio.rehearsal import Rehearsed, rehearsal
 from ringthrough.client import connection as connection_module
 from ringthrough.client import lanes as lanes_module
 from ringthrough.client.calls import Call
-from ringthrough.client.lanes import Lanes
+from ringthrough.client.lanes import REHEARSED_SHORT_FRAMES, Lanes
 from ringthrough.client.media import NullSink, SilentSource
 from ringthrough.protocol import frames
 from ringthrough.protocol.calls import EndReason
@@ -116,9 +116,12 @@ async def test_the_rehearsal_is_in_the_rhythm_that_the_call_would_have(world: Wo
     profiles.append(lanes._rehearsed_profile)
     lanes.plan.freeze_bytes = 16_000
     profiles.append(lanes._rehearsed_profile)
+    lanes.plan.freeze_bytes = None
+    lanes._rehearsed_short = REHEARSED_SHORT_FRAMES
+    profiles.append(lanes._rehearsed_profile)
     control.level = Level.LEAN
     profiles.append(lanes._rehearsed_profile)
-    assert profiles == [ORDINARY, ORDINARY, DIRECT, ORDINARY, LEAN]
+    assert profiles == [ORDINARY, ORDINARY, DIRECT, ORDINARY, ORDINARY, LEAN]
     his.decline()
     await ended(call)
 

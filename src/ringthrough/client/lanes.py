@@ -40,6 +40,9 @@ NETWORK_S_MAX = 1.0
 NO_NETWORK = (errno.ENETUNREACH, errno.ENETDOWN, errno.EADDRNOTAVAIL)
 REHEARSAL_AFTER_S = 1.5
 """A handshake that takes longer is not waited for."""
+REHEARSED_SHORT_FRAMES = 75
+"""A second and a half of short packets shows whether there is room for them. More would only wear out connections that
+are frozen by bytes, before anybody speaks."""
 MESSAGE_OVERHEAD_BYTES = 26
 """WebSocket header and TLS record of a message."""
 
@@ -78,6 +81,8 @@ class Lanes:
         self._main: LaneId | None = None
         self._next_lane = 0
         self._instance: int | None = None
+        self._rehearsed_short = 0
+        """Rehearsal's frames sent in the rhythm of short packets."""
         self._receiver = LaneReceiver()
         self.sender = LaneSender(Controller(), self._is_writable)
         self.sender.controller.allow_short()
@@ -152,11 +157,14 @@ class Lanes:
             if has_lanes and not self.sender.awaits_first_answer:
                 noise = secrets.token_bytes(noise_bytes)
                 self._send(rehearsal(name, self._now_ms(), noise, takes_short=self.sends_short))
-            await asyncio.sleep(self._rehearsed_profile.slots * SLOT_MS / 1000)
+            profile = self._rehearsed_profile
+            self._rehearsed_short += profile is DIRECT
+            await asyncio.sleep(profile.slots * SLOT_MS / 1000)
 
     @property
     def _rehearsed_profile(self) -> Profile:
-        is_short = self.sends_short and self.rehearsed.takes_short
+        is_new = self._rehearsed_short < REHEARSED_SHORT_FRAMES
+        is_short = is_new and self.sends_short and self.rehearsed.takes_short
         return LEAN if self.is_narrow else DIRECT if is_short else ORDINARY
 
     # The message connection's part (see `connection.Connection.attach`)

@@ -19,6 +19,11 @@ const UNSENT_BYTES_MAX = 2_048
 const PLAN_MS = 100
 /** A handshake that takes longer is not waited for. */
 const REHEARSAL_AFTER_MS = 1_500
+/**
+ * A second and a half of short packets shows whether there is room for them. More would only wear out connections that
+ * are frozen by bytes, before anybody speaks.
+ */
+const REHEARSED_SHORT_FRAMES = 75
 const TELL_MS = 1_000
 /** WebSocket header and TLS record of a message. */
 const MESSAGE_OVERHEAD_BYTES = 26
@@ -48,6 +53,8 @@ export class Lanes implements MessageLane {
   readonly rehearsed = new Rehearsed()
   /** This end's name in its rehearsal. */
   private readonly name = random(NAME_BYTES)
+  /** Rehearsal's frames sent in the rhythm of short packets. */
+  private rehearsedShort = 0
   private rehearsing: ReturnType<typeof setTimeout> | undefined
   private ticking: ReturnType<typeof setTimeout> | undefined
   private tickMs = 0
@@ -112,7 +119,9 @@ export class Lanes implements MessageLane {
       const noise = random(PADDED_SIZES_BYTES[0] - head.length)
       this.transmit(this.sender.send(concat(head, noise), now))
     }
-    const isShort = this.sendsShort && this.rehearsed.takesShort
+    const isNew = this.rehearsedShort < REHEARSED_SHORT_FRAMES
+    const isShort = isNew && !this.isNarrow && this.sendsShort && this.rehearsed.takesShort
+    if (isShort) this.rehearsedShort++
     const { slots } = PROFILES[this.isNarrow ? "lean" : isShort ? "direct" : "ordinary"]
     this.rehearsing = setTimeout(() => this.rehearse(ringsMs), slots * SLOT_MS)
   }
