@@ -443,6 +443,36 @@ def hops() -> Iterator[tuple[str, str, int, list[Event]]]:
     yield "short", "short packets, until the pipe gets narrow", 0, [["short"], *hop(9, 2, later)]
     little = Way(25.0, lambda now_ms, rng: now_ms >= 4000 and rng.random() < 0.06)
     yield "short-lossy", "short packets, until a few are lost", 0, [["short"], *hop(14, 2, little)]
+
+    def back(*levels: Level) -> Callable[[Recorded], None]:
+        """The other direction's levels, 6 s each."""
+
+        def prepare(world: Recorded) -> None:
+            for number, level in enumerate(levels):
+                world.at(6_000.0 * number, lambda now_ms, level=level: setattr(world.back, "level", level))  # type: ignore[misc]
+
+        return prepare
+
+    lossy = Way(25.0, random_loss(0.06))
+    yield (
+        "back-lean",
+        "some lost, and the way back is narrow",
+        0,
+        hop(14, 3, lossy, back(Level.LEAN, Level.NORMAL)),
+    )
+    early = Way(25.0, rate_bps=lambda now_ms: 32_000.0 if 2000 <= now_ms < 5000 else float("inf"))
+    yield (
+        "back-boost",
+        "narrow at first, beside a way back that needs copies",
+        0,
+        hop(14, 2, early, back(Level.BOOST)),
+    )
+
+    def around(now_ms: float, rng: random.Random) -> bool:
+        return not 4000 <= now_ms < 7000 and rng.random() < 0.3
+
+    doubtful = Way(25.0, around, rate_bps=lambda now_ms: 32_000.0 if 4500 <= now_ms < 5200 else float("inf"))
+    yield "held-lossy", "a third lost, and narrow for 2 s", 0, hop(16, 4, doubtful)
     for seed in range(3):
         yield f"wild-{seed}", "no order at all", 0, list(wild(seed))
     yield "wild-short", "no order, and packets may be short", 0, [["short"], *wild(3)]

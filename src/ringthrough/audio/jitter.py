@@ -7,7 +7,7 @@ sender's clock. Slot `s` is due here at
 
 where `floor` is the smallest (arrival - sending time) of the last 15 s, `span` the longest packet of the last second,
 and `target` how far the delays reach above that floor, plus a margin, bounded. They reach as far as 99 % of those of
-the last 15 s, further than 220 ms only for more than 2 % of them, and no further than the largest of the last 5 s:
+the last 15 s, further than 160 ms only for more than 2 % of them, and no further than the largest of the last 5 s:
 trouble that is over is paid for no longer. A packet that comes a slot faster than all before shows that those waited
 in a queue, as what opened a call may leave one: their delays are forgotten. Until there are 5 s of delays, what was
 learnt before the first packet (`expect`) counts too. The buffer never hands out a slot twice or out of order, holds a
@@ -53,7 +53,7 @@ class JitterConfig:
     """Or half of the longest packet and 10 ms, where that is more: 20, 40 and 70 ms for 20, 60 and 120."""
     target_ms_max: int = 600
     quantile: float = 0.99
-    dear_ms: int = 220
+    dear_ms: int = 160
     """From so much on, waiting costs a conversation more than what is lost without it: only for `quantile_dear`."""
     quantile_dear: float = 0.98
     margin_ms: int = 10

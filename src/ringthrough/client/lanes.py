@@ -41,8 +41,8 @@ NO_NETWORK = (errno.ENETUNREACH, errno.ENETDOWN, errno.EADDRNOTAVAIL)
 REHEARSAL_AFTER_S = 1.5
 """A handshake that takes longer is not waited for."""
 REHEARSED_SHORT_FRAMES = 75
-"""A second and a half of short packets shows whether there is room for them. More would only wear out connections that
-are frozen by bytes, before anybody speaks."""
+"""A second and a half of short packets shows whether there is room for them. More would only wear out connections
+that are frozen by bytes, before anybody speaks."""
 MESSAGE_OVERHEAD_BYTES = 26
 """WebSocket header and TLS record of a message."""
 

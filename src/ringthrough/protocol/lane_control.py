@@ -45,12 +45,13 @@ PLANS = {
 ROUND_TRIP_MS_UNKNOWN = 200.0
 ROUND_TRIP_WINDOW_MS = 2000
 MISS_WINDOW_MS = 4000
-MISS_SAMPLES_MIN = 20
+MISS_SAMPLES_MIN, MISSES_MIN = 20, 5
+"""So many copies, or so many missed ones, tell what share is missed."""
 BOOST_ABOVE, BOOST_BELOW = 0.09, 0.05
 HEAVY_ABOVE, HEAVY_BELOW = 0.32, 0.26
 """Shares of missed copies at which a level is entered and left."""
-HEAVY_SAMPLES_MIN = 40
-"""Fewer copies could miss so often by chance at half the loss."""
+HEAVY_MISSES_MIN = 13
+"""Fewer could be missed by chance at half the loss."""
 LOSSY_ABOVE = 0.25
 """A lean hop that misses more than this is no narrow one."""
 CALM_MS = 10_000
@@ -220,8 +221,9 @@ class Controller:
         return 1.25 * self.round_trip_ms + 15
 
     def is_narrow(self, now_ms: float) -> bool:
-        """Whether less sound should be sent: this hop is lean, or it or one behind it looked narrow lately."""
-        if self.level is Level.LEAN or now_ms < self._draining_ms:
+        """Whether less sound should be sent: this hop is lean in either direction, for answers to sound take room in
+        the other one; or it, or one behind it, looked narrow lately."""
+        if Level.LEAN in (self.level, self.level_back) or now_ms < self._draining_ms:
             return True
         if now_ms - self._narrow_heard_ms < NARROW_HEARD_MS:
             return True
@@ -238,7 +240,8 @@ class Controller:
         """Share of copies that were not answered in time, of the last seconds; 0 while there are too few."""
         while self._outcomes and now_ms - self._outcomes[0][0] > MISS_WINDOW_MS:
             self._missed -= self._outcomes.popleft()[1]
-        return self._missed / len(self._outcomes) if len(self._outcomes) >= MISS_SAMPLES_MIN else 0.0
+        is_known = len(self._outcomes) >= MISS_SAMPLES_MIN or self._missed >= MISSES_MIN
+        return self._missed / len(self._outcomes) if is_known else 0.0
 
     def arrived(self, now_ms: float) -> None:
         """A copy was answered in time."""
@@ -425,7 +428,9 @@ class Controller:
 
     def _leave_lean(self, queueing_ms: float, now_ms: float) -> None:
         if queueing_ms <= QUEUEING_MS_OVER:
-            lossy = self.miss_share(now_ms) > LOSSY_ABOVE
+            # Beside a direction that holds its own against loss, with more bytes, this one is hardly narrow.
+            is_doubted = self.level_back >= Level.BOOST and now_ms - self._busy_ms >= PROBATION_MS
+            lossy = is_doubted or self.miss_share(now_ms) > LOSSY_ABOVE
             if lossy or self._may_enter(Level.NORMAL, now_ms):
                 self._enter(Level.NORMAL, now_ms)
                 _, hold_ms = self._holds.get(Level.BOOST, (0.0, HOLD_MS_MIN[Level.BOOST] / 2))
@@ -442,8 +447,10 @@ class Controller:
     def _follow_misses(self, queueing_ms: float, now_ms: float) -> None:
         share = self.miss_share(now_ms)
         wanted, kept = Level.NORMAL, Level.NORMAL
+        # Where the other direction is narrow, answers are late; and what is narrow one way mostly is both ways.
+        boost_above = LOSSY_ABOVE if self.level_back is Level.LEAN else BOOST_ABOVE
         for level, above, below in (
-            (Level.BOOST, BOOST_ABOVE, BOOST_BELOW),
+            (Level.BOOST, boost_above, BOOST_BELOW),
             (Level.HEAVY, HEAVY_ABOVE, HEAVY_BELOW),
         ):
             wanted = level if share > above else wanted
@@ -451,8 +458,9 @@ class Controller:
         if kept >= self.level:
             self._busy_ms = now_ms
         above = Level(min(self.level + 1, Level.HEAVY))
-        is_sure = above is not Level.HEAVY or len(self._outcomes) >= HEAVY_SAMPLES_MIN
-        if wanted > self.level and is_sure and self._may_enter(above, now_ms) and queueing_ms < CLEAR_MS:
+        is_sure = above is not Level.HEAVY or self._missed >= HEAVY_MISSES_MIN
+        may_enter = share > LOSSY_ABOVE or self._may_enter(above, now_ms)
+        if wanted > self.level and is_sure and may_enter and queueing_ms < CLEAR_MS:
             self._enter(above, now_ms)
         elif self.level > Level.NORMAL and now_ms - self._busy_ms > CALM_MS:
             self._enter(Level(self.level - 1), now_ms)

@@ -21,7 +21,7 @@ SPARE_LANES = 2
 DIAL_GAP_MS = 1_000
 """Between two openings."""
 DIALS_AT_ONCE = 2
-DIAL_HANGS_MS = 3_000
+DIAL_HANGS_MS = 1_500
 """A handshake that takes longer is not waited for: losses hold it up, and another may be through before."""
 LANES_OPEN_MAX = 6
 """Stalled ones counted: networks that count connections begin at more."""

@@ -8,7 +8,7 @@
  *
  * where `floor` is the smallest (arrival - sending time) of the last 15 s, `span` the longest packet of the last second,
  * and `target` how far the delays reach above that floor, plus a margin, bounded. They reach as far as 99 % of those of
- * the last 15 s, further than 220 ms only for more than 2 % of them, and no further than the largest of the last 5 s:
+ * the last 15 s, further than 160 ms only for more than 2 % of them, and no further than the largest of the last 5 s:
  * trouble that is over is paid for no longer. A packet that comes a slot faster than all before shows that those waited
  * in a queue, as what opened a call may leave one: their delays are forgotten. Until there are 5 s of delays, what was
  * learnt before the first packet (`expect`) counts too. The buffer never hands out a slot twice or out of order, holds a
@@ -64,7 +64,7 @@ export const DEFAULT_CONFIG: JitterConfig = {
   targetMsMin: 20,
   targetMsMax: 600,
   quantile: 0.99,
-  dearMs: 220,
+  dearMs: 160,
   quantileDear: 0.98,
   marginMs: 10,
   windowSlots: 768,

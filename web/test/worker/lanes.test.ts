@@ -131,7 +131,7 @@ function started(): Call {
 /** The call with its spare lane. */
 function withTwo(): Call & { readonly spare: FakeSocket } {
   const call = started()
-  after(SPARE_MS + 200)
+  after(FIRST_DIAL_MS + 200)
   const [spare] = FakeSocket.all
   assert.ok(spare !== undefined)
   return { ...call, spare: spare.join() }
@@ -205,7 +205,7 @@ test("a lane whose server breaks the protocol is closed, and another takes its p
   const { spare } = withTwo()
   spare.hear({ type: "Pong", request: 99, timeMs: 0 })
   assert.equal(spare.readyState, 3)
-  after(2500)
+  after(1400)
   assert.equal(FakeSocket.all.length, 2)
 })
 

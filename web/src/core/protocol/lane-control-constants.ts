@@ -4,14 +4,16 @@ export const UINT32_MAX = 4_294_967_295
 export const ROUND_TRIP_MS_UNKNOWN = 200
 export const ROUND_TRIP_WINDOW_MS = 2000
 export const MISS_WINDOW_MS = 4000
+/** So many copies, or so many missed ones, tell what share is missed. */
 export const MISS_SAMPLES_MIN = 20
+export const MISSES_MIN = 5
 export const BOOST_ABOVE = 0.09
 export const BOOST_BELOW = 0.05
 /** Shares of missed copies at which a level is entered and left. */
 export const HEAVY_ABOVE = 0.32
 export const HEAVY_BELOW = 0.26
-/** Fewer copies could miss so often by chance at half the loss. */
-export const HEAVY_SAMPLES_MIN = 40
+/** Fewer could be missed by chance at half the loss. */
+export const HEAVY_MISSES_MIN = 13
 /** A lean hop that misses more than this is no narrow one. */
 export const LOSSY_ABOVE = 0.25
 /** How long the share must be below before a level is left. */

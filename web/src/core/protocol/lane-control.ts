@@ -147,9 +147,13 @@ export class Controller {
     return roundTripMs + given.QUEUED_MS_MAX
   }
 
-  /** Whether less sound should be sent: this hop is lean, or it or one behind it looked narrow lately. */
+  /**
+   * Whether less sound should be sent: this hop is lean in either direction, for answers to sound take room in the other
+   * one; or it, or one behind it, looked narrow lately.
+   */
   isNarrow(nowMs: number): boolean {
-    if (this.levelNow === Level.LEAN || nowMs < this.drainingMs) return true
+    const isLean = this.levelNow === Level.LEAN || this.levelHeard === Level.LEAN
+    if (isLean || nowMs < this.drainingMs) return true
     if (nowMs - this.narrowHeardMs < given.NARROW_HEARD_MS) return true
     const isDoubted = !this.isShort && nowMs < Math.max(this.probationMs, this.excusedMs)
     return isDoubted && this.queueingMs(nowMs) >= given.QUEUEING_MS_OVER
@@ -167,7 +171,8 @@ export class Controller {
     while (this.outcomes[0] !== undefined && nowMs - this.outcomes[0][0] > given.MISS_WINDOW_MS) {
       if (this.outcomes.shift()?.[1]) this.missedCount--
     }
-    return this.outcomes.length >= given.MISS_SAMPLES_MIN ? this.missedCount / this.outcomes.length : 0
+    const isKnown = this.outcomes.length >= given.MISS_SAMPLES_MIN || this.missedCount >= given.MISSES_MIN
+    return isKnown ? this.missedCount / this.outcomes.length : 0
   }
 
   /** A copy was answered in time. */
@@ -373,7 +378,9 @@ export class Controller {
 
   private leaveLean(queueingMs: number, nowMs: number): void {
     if (queueingMs <= given.QUEUEING_MS_OVER) {
-      const isLossy = this.missShare(nowMs) > given.LOSSY_ABOVE
+      // Beside a direction that holds its own against loss, with more bytes, this one is hardly narrow.
+      const isDoubted = this.levelHeard >= Level.BOOST && nowMs - this.busyMs >= given.PROBATION_MS
+      const isLossy = isDoubted || this.missShare(nowMs) > given.LOSSY_ABOVE
       if (!isLossy && !this.mayEnter(Level.NORMAL, nowMs)) return
       this.enter(Level.NORMAL, nowMs)
       const [, holdMs] = this.holds.get(Level.BOOST) ?? [0, given.HOLD_MS_MIN[Level.BOOST] / 2]
@@ -393,12 +400,15 @@ export class Controller {
     const share = this.missShare(nowMs)
     const step = (boost: number, heavy: number): Level =>
       share > heavy ? Level.HEAVY : share > boost ? Level.BOOST : Level.NORMAL
-    const wanted = step(given.BOOST_ABOVE, given.HEAVY_ABOVE)
+    // Where the other direction is narrow, answers are late; and what is narrow one way mostly is both ways.
+    const boostAbove = this.levelHeard === Level.LEAN ? given.LOSSY_ABOVE : given.BOOST_ABOVE
+    const wanted = step(boostAbove, given.HEAVY_ABOVE)
     const kept = step(given.BOOST_BELOW, given.HEAVY_BELOW)
     if (kept >= this.levelNow) this.busyMs = nowMs
     const above = Math.min(this.levelNow + 1, Level.HEAVY) as Level
-    const isSure = above !== Level.HEAVY || this.outcomes.length >= given.HEAVY_SAMPLES_MIN
-    if (wanted > this.levelNow && isSure && this.mayEnter(above, nowMs) && queueingMs < given.CLEAR_MS) {
+    const isSure = above !== Level.HEAVY || this.missedCount >= given.HEAVY_MISSES_MIN
+    const mayEnter = share > given.LOSSY_ABOVE || this.mayEnter(above, nowMs)
+    if (wanted > this.levelNow && isSure && mayEnter && queueingMs < given.CLEAR_MS) {
       this.enter(above, nowMs)
     } else if (this.levelNow > Level.NORMAL && nowMs - this.busyMs > given.CALM_MS) {
       this.enter((this.levelNow - 1) as Level, nowMs)

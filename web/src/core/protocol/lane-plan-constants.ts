@@ -13,7 +13,7 @@ export const SPARE_LANES = 2
 export const DIAL_GAP_MS = 1000
 export const DIALS_AT_ONCE = 2
 /** A handshake that takes longer is not waited for: losses hold it up, and another may be through before. */
-export const DIAL_HANGS_MS = 3000
+export const DIAL_HANGS_MS = 1500
 /** Stalled ones counted: networks that count connections begin at more. */
 export const LANES_OPEN_MAX = 6
 /** What a server sends before the first frame; it counts where connections are frozen by bytes. */
