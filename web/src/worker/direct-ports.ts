@@ -23,6 +23,8 @@ export type DirectNews =
   | { readonly kind: "channel"; readonly attempt: number; readonly channel: RTCDataChannel }
   /** A path was found; keys are exchanged next. */
   | { readonly kind: "path"; readonly attempt: number }
+  /** Some of the keys' exchange has come: nobody keeps it from passing. */
+  | { readonly kind: "keys"; readonly attempt: number }
   | { readonly kind: "open"; readonly attempt: number }
   | { readonly kind: "message"; readonly attempt: number; readonly bytes: Uint8Array }
   /** It failed, or ended. */

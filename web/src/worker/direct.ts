@@ -75,7 +75,7 @@ const TOLD: Readonly<Record<Reason, Told>> = {
   lost: { state: "blocked", found: Found.BLOCKED, clause: ": direct UDP passed, and then fell silent.", why: "It was lost; it is tried again." },
   bad: {
     state: "blocked", found: Found.DEGRADED, clause: ": direct UDP passes here, but badly.",
-    why: "It passed badly and broke off; it is tried again.",
+    why: "It passes too badly to carry a call; it is tried again.",
   },
   keys: {
     state: "blocked", found: Found.KEYS_BLOCKED, clause: ": direct UDP passes here, but the exchange of its keys does not.",
@@ -103,6 +103,8 @@ export class Direct {
   private isChannelOpen = false
   /** ICE has found a path in this attempt. */
   private hasPath = false
+  /** Some of the keys' exchange has come on it. */
+  private hasHeardKeys = false
   private isOver = false
   private stepping: ReturnType<typeof setInterval> | undefined
   private explaining: ReturnType<typeof setTimeout> | undefined
@@ -285,7 +287,7 @@ export class Direct {
     this.channel = undefined
     this.attempt = order.attempt
     this.isTrying = true
-    this.hasPath = false
+    this.hasPath = this.hasHeardKeys = false
     this.isDescribed = order.kind === "answer"
     clearTimeout(this.explaining)
     this.attempts.began(performance.now())
@@ -294,7 +296,8 @@ export class Direct {
   }
 
   private channelEnded(): void {
-    const reason = this.isChannelOpen ? "lost" : this.hasPath ? "keys" : this.isDescribed ? "failed" : "unanswered"
+    const halfway = this.hasHeardKeys ? "bad" : "keys"
+    const reason = this.isChannelOpen ? "lost" : this.hasPath ? halfway : this.isDescribed ? "failed" : "unanswered"
     this.endChannel()
     if (reason !== "lost") return this.show(reason)
     const isBad = this.carriers.wasBad || this.found === Found.DEGRADED
@@ -334,6 +337,9 @@ export class Direct {
         return this.take(news.channel)
       case "path":
         this.hasPath = true
+        return
+      case "keys":
+        this.hasHeardKeys = true
         return
       case "open":
         return this.opened()

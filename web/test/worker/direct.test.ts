@@ -23,8 +23,8 @@ class FakePeer {
   isOpen = false
   /** Nothing passes, and nothing says so. */
   isCut = false
-  /** How far an attempt gets: to nothing, to a path without keys, to an open channel. */
-  reaches: "nothing" | "path" | "open" = "open"
+  /** How far an attempt gets: to nothing, to a path without keys, to some of them, to an open channel. */
+  reaches: "nothing" | "path" | "keys" | "open" = "open"
   /** The channel itself, for a worker that may have it; it tells of its end after the page has closed its connection. */
   channel: { readyState: string; onclose: (() => void) | null; close: () => void } | undefined
   handsOver = false
@@ -40,7 +40,8 @@ class FakePeer {
       this.tell({ kind: "described", attempt: order.attempt, description: HERE })
     } else if (order.kind === "accept") {
       for (const peer of [this, this.other!]) {
-        if (this.reaches === "path") peer.tell({ kind: "path", attempt: peer.attempt })
+        if (this.reaches !== "nothing") peer.tell({ kind: "path", attempt: peer.attempt })
+        if (this.reaches === "keys") peer.tell({ kind: "keys", attempt: peer.attempt })
         if (this.reaches !== "open") continue
         peer.isOpen = true
         peer.tell({ kind: "open", attempt: peer.attempt })
@@ -307,6 +308,7 @@ test("a channel that was handed over says nothing of the network when the other 
 for (const [reaches, found, words] of [
   ["nothing", "blocked", ": direct UDP does not pass here."],
   ["path", "keys_blocked", ": direct UDP passes here, but the exchange of its keys does not."],
+  ["keys", "degraded", ": direct UDP passes here, but badly."],
 ] as const) {
   test(`an attempt that reaches ${reaches} is told as ${found}, and while it is tried again`, async () => {
     const [a, b] = await two()

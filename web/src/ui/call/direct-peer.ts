@@ -8,6 +8,7 @@ import type { Description } from "../../core/e2ee/direct.js"
 import type { DirectNews, DirectOrder } from "../../worker/direct-ports.js"
 
 const GATHER_MS_MAX = 2_000
+const LOOK_MS = 250
 const ONE_CANDIDATE = /^a=candidate:\S+ 1 udp \d+ (\S+) (\d+) typ host/gim
 const CANDIDATES_MAX = 16
 
@@ -41,6 +42,16 @@ export function descriptionOf(sdp: string): Description {
   }
 }
 
+/** Whether anything but checks of the path has come on it. */
+async function hasHeardKeys(connection: RTCPeerConnection): Promise<boolean> {
+  let isHeard = false
+  const stats = await connection.getStats()
+  stats.forEach(({ type, bytesReceived = 0 }: { readonly type: string; readonly bytesReceived?: number }) => {
+    isHeard ||= type === "candidate-pair" && bytesReceived > 0
+  })
+  return isHeard
+}
+
 interface Connected {
   readonly attempt: number
   readonly connection: RTCPeerConnection
@@ -51,11 +62,23 @@ interface Connected {
 export function openDirectPeer(): MessagePort {
   const { port1: port, port2 } = new MessageChannel()
   let present: Connected | undefined
+  let looking: ReturnType<typeof setInterval> | undefined
 
   const tell = (news: DirectNews, transfer: Transferable[] = []): void => port.postMessage(news, transfer)
   const close = (): void => {
+    clearInterval(looking)
     present?.connection.close()
     present = undefined
+  }
+  const lookForKeys = ({ attempt, connection, channel }: Connected): void => {
+    clearInterval(looking)
+    looking = setInterval(() => {
+      void hasHeardKeys(connection).then((isHeard) => {
+        if (!isHeard || present?.connection !== connection) return
+        clearInterval(looking)
+        tell({ kind: "keys", attempt })
+      })
+    }, LOOK_MS)
   }
 
   const connect = (attempt: number): Connected => {
@@ -66,7 +89,9 @@ export function openDirectPeer(): MessagePort {
       if (connection.connectionState === "failed") tell({ kind: "closed", attempt })
     }
     connection.oniceconnectionstatechange = () => {
-      if (connection.iceConnectionState === "connected") tell({ kind: "path", attempt })
+      if (connection.iceConnectionState !== "connected") return
+      tell({ kind: "path", attempt })
+      if (present?.connection === connection) lookForKeys(present)
     }
     try {
       // Only in the breath in which it was made; then the page's own work never delays a frame.
