@@ -15,6 +15,10 @@ from typing import Protocol
 
 from lab.worlds.access import World
 
+MODES = "modes"
+"""Under this name a driver of ours puts among its notes when each side turned to push-to-talk, and back: by side,
+pairs (s since the answer, `notes` or `interactive`)."""
+
 
 @dataclass(frozen=True, slots=True)
 class Heard:

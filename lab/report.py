@@ -10,6 +10,7 @@ import msgspec
 
 from lab.calibration.checks import Report
 from lab.cases.case import Case
+from lab.driver import MODES
 from lab.drivers import OURS
 from lab.play import Call
 from lab.verdicts import Tally, expected, judge, tally
@@ -64,6 +65,8 @@ class Cell:
                 found.append(f"verdict {verdict} instead of {right} in {count} of {counted.calls} ({driver})")
         if self.conversation and (self.ours is None or not self.ours.intelligible):
             found.append("not intelligible")
+        if not self.conversation and self.ours is not None and not _is_of_use(self.ours):
+            found.append("neither intelligible nor push-to-talk")
         best = self.best_peer
         if best is None or not best.intelligible:
             return found
@@ -74,6 +77,12 @@ class Cell:
         if ours_ms is None or ours_ms - (best.mouth_to_ear_ms_p95 or 0.0) > WORSE_DELAY_MS_MAX:
             found.append(f"{best.mouth_to_ear_ms_p95 or 0.0:.0f} ms of {best.driver}")
         return found
+
+
+def _is_of_use(call: Call) -> bool:
+    """People talk, or have turned to push-to-talk, both of them."""
+    modes = call.notes.get(MODES, {}).values()
+    return call.intelligible or (bool(modes) and all(any(mode == "notes" for _, mode in side) for side in modes))
 
 
 def cells(calls: Iterable[Call], cases: Iterable[Case]) -> list[Cell]:

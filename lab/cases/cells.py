@@ -49,7 +49,8 @@ _PLAIN: tuple[Case, ...] = (
     Case("TLS alone, 5 % lost, RTT 50", _tls_alone(50, 0.05), rtt_ms=50),
     Case("TLS alone, 10 % lost, RTT 50", _tls_alone(50, 0.1), rtt_ms=50),
     Case("TLS alone, 20 % lost, RTT 50", _tls_alone(50, 0.2), rtt_ms=50),
-    Case("TLS alone, 30 % lost, RTT 50", _tls_alone(50, 0.3), rtt_ms=50, conversation=False),
+    # Speech is given up for push-to-talk after 6 bad seconds of 8, or 10 of 20.
+    Case("TLS alone, 30 % lost, RTT 50", _tls_alone(50, 0.3), seconds=36, rtt_ms=50, conversation=False),
     Case("TLS alone, 10 % lost, RTT 100", _tls_alone(100, 0.1), rtt_ms=100),
     Case("TLS alone, 20 % lost, RTT 100", _tls_alone(100, 0.2), rtt_ms=100),
     Case("TLS alone, 5 % in bursts of 5, RTT 50", _tls_alone(50, 0.05, 5), rtt_ms=50),

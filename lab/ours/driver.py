@@ -12,7 +12,7 @@ from typing import Any, TypeVar
 
 import msgspec
 
-from lab.driver import CallResult, Heard
+from lab.driver import MODES, CallResult, Heard
 from lab.processes import ringthrough
 from lab.verdicts import NOTE, headed
 from lab.worlds.access import SERVER, World
@@ -192,6 +192,10 @@ def _result(ends: Sequence[asyncio.Future[dict[str, Any]]], heard: dict[str, Pat
             "cpu_share": {"caller": alice["cpu_share"], "callee": bob["cpu_share"]},
             "stats": {"caller": alice["stats"], "callee": bob["stats"]},
             "ended": reasons,
+            MODES: {
+                side: [(round(at_s - answered_s, 1), mode) for at_s, mode in end["modes"]]
+                for side, end in (("caller", alice), ("callee", bob))
+            },
             NOTE: headed(
                 [(at_s - answered_s, told) for at_s, told in alice["verdicts"]], alice["ended_at_s"] - answered_s
             ),

@@ -64,6 +64,8 @@ async def talk(client: Client, call: Call, mouth: Mouth, ear: Ear, answered_s: f
     """From the answer to the end, and tell what was seen."""
     verdicts: list[tuple[float, str | None]] = []
     call.on_verdicts = lambda told: verdicts.append((time.monotonic(), told[0] if told else None))
+    modes: list[tuple[float, str]] = []
+    call.on_mode = lambda mode: modes.append((time.monotonic(), mode.name.lower()))
     wait: list[asyncio.Future[Any]] = [
         asyncio.create_task(call.answered.wait()),
         asyncio.ensure_future(asyncio.shield(call.ended)),
@@ -88,6 +90,7 @@ async def talk(client: Client, call: Call, mouth: Mouth, ear: Ear, answered_s: f
         cpu_share=round(used, 4),
         stats=asdict(call.stats),
         verdicts=verdicts,
+        modes=modes,
         ended_at_s=ended_s,
     )
 

@@ -45,8 +45,23 @@ def test_where_ours_falls_short(ours: Call, peer: Call, count: int) -> None:
     assert len(cell(ours, peer).behind) == count
 
 
+@pytest.mark.parametrize(
+    ("caller", "callee", "behind"),
+    [
+        ([(9.0, "notes")], [(11.0, "notes"), (30.0, "interactive")], []),
+        ([(9.0, "notes")], [], ["neither intelligible nor push-to-talk"]),
+    ],
+)
+def test_where_no_conversation_is_possible_both_turn_to_push_to_talk(
+    caller: list[tuple[float, str]], callee: list[tuple[float, str]], behind: list[str]
+) -> None:
+    ours = call("ours", intelligible=False, notes={"modes": {"caller": caller, "callee": callee}})
+    assert cell(ours, no_call("mumble"), conversation=False).behind == behind
+    assert cell(call("ours"), no_call("mumble"), conversation=False).behind == [], "or they can talk"
+
+
 def test_where_no_conversation_is_possible_none_is_asked_for() -> None:
-    assert cell(no_call("ours"), no_call("mumble"), conversation=False).behind == []
+    assert "not intelligible" not in cell(no_call("ours"), no_call("mumble"), conversation=False).behind
 
 
 def test_every_metric_has_a_row_with_every_peer() -> None:
