@@ -1,4 +1,4 @@
-"""Frames over TLS alone in every kind of network, controlled and with each level held: `python -m lab.frames`.
+"""Frames over TLS alone in every kind of network, controlled and with each level held: `python -m lab.frames.compare`.
 
 Writes bench/results/frames.json. In each network the controller is compared with the best of the levels held: the one
 with the fewest late frames, of those about as good the one with the fewest bytes. A level is held at Alice's end, so
@@ -160,7 +160,7 @@ def _plain(rtt_ms: float, seconds: float) -> float:
 
 def main(argv: Sequence[str] | None = None) -> None:
     """Entry point."""
-    parser = argparse.ArgumentParser(prog="python -m lab.frames", description=__doc__)
+    parser = argparse.ArgumentParser(prog="python -m lab.frames.compare", description=__doc__)
     parser.add_argument("--only", action="append", metavar="TEXT", help="networks whose name holds this text")
     parser.add_argument("--seconds", type=float, default=80.0)
     parser.add_argument("--seed", type=int, default=1)

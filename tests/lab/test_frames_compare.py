@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from lab.frames.__main__ import NETWORKS, Result, Row
+from lab.frames.compare import NETWORKS, Result, Row
 
 FIFTH_LOST = NETWORKS[2]
 
