@@ -43,7 +43,8 @@ RULES = {
 }
 """By restriction file, the cell that is played."""
 TRIES = 2
-"""A call that the machine disturbed, or that a fault of the lab ended, is played once more."""
+"""A call that the machine disturbed, or that did not come to be, is played once more."""
+NO_CALL = "no call"
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,13 +57,16 @@ class Run:
 
 
 def tell(run: Run) -> tuple[Run, str]:
-    """Play it. Returns what headed the caller's screen last, or why there was no call."""
+    """Play it. Returns what headed the caller's screen last, or why there was no call: one that cannot be played must
+    not cost a run of hours."""
     case = replace(find(CELLS, RULES[run.rule]), seed=run.seed)
-    told = "no call"
+    told = NO_CALL
     for _ in range(TRIES):
         folder = Path(tempfile.mkdtemp(prefix="verdict-"))
         try:
             told, is_disturbed = _play(case, run.driver, folder)
+        except Exception as fault:
+            told, is_disturbed = f"{NO_CALL}: {type(fault).__name__}: {fault}", True
         finally:
             shutil.rmtree(folder, ignore_errors=True)
         if not is_disturbed:
@@ -76,8 +80,9 @@ def _play(case: Case, driver: str, folder: Path) -> tuple[str, bool]:
         result = asyncio.run(DRIVERS[driver]().call(place, said[0], said[1], case.seconds, folder / "call"))
         late_share = place.middlebox.counters().late_share(LATE_MS)
     note = result.notes.get(NOTE)
-    told = f"no call: {result.failure}" if not isinstance(note, dict) else note["last"] or NONE
-    return told, late_share > LATE_SHARE_MAX
+    if not isinstance(note, dict):
+        return f"{NO_CALL}: {result.failure}", True
+    return note["last"] or NONE, late_share > LATE_SHARE_MAX
 
 
 def played(runs: Sequence[Run], at_once: int) -> Iterator[tuple[Run, str]]:
@@ -114,7 +119,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     parser.add_argument("--runs", type=int, default=100)
     parser.add_argument("--first-seed", type=int, default=1000)
     parser.add_argument("--at-once", type=int, default=3)
-    parser.add_argument("--out", type=Path, default=RESULTS / "verdicts.json")
+    parser.add_argument("--out", type=Path, help="else bench/results, where all are played")
     args = parser.parse_args(argv)
     rules = args.only or list(RULES)
     runs = [Run(rule, args.driver, args.first_seed + n) for rule in rules for n in range(args.runs)]
@@ -129,7 +134,9 @@ def main(argv: Sequence[str] | None = None) -> None:
             f"{row['rule']}: {row['driver']}: right in {row['right']} of {row['calls']} ({row['told']})", flush=True
         )
     about = {"commit": commit(), "machine": machine(), "at_once": args.at_once, "first_seed": args.first_seed}
-    args.out.write_text(json.dumps({"about": about, "rows": made}, indent=1) + "\n")
+    out = args.out or (RESULTS / "verdicts.json" if args.only is None else None)
+    if out is not None:
+        out.write_text(json.dumps({"about": about, "rows": made}, indent=1) + "\n")
 
 
 if __name__ == "__main__":

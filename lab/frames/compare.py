@@ -1,8 +1,8 @@
-"""Frames over TLS alone in every kind of network, controlled and with each level held: `python -m lab.frames.compare`.
+"""Frames over TLS alone in every kind of network, controlled and with each level held.
 
-Writes bench/results/frames.json. In each network the controller is compared with the best of the levels held: the one
-with the fewest late frames, of those about as good the one with the fewest bytes. A level is held at Alice's end, so
-the direction up is judged; that down is judged of the controlled run alone.
+`python -m lab.frames.compare` writes bench/results/frames.json. In each network the controller is compared with the
+best of the levels held: the one with the fewest late frames, of those about as good the one with the fewest bytes. A
+level is held at Alice's end, so the direction up is judged; that down is judged of the controlled run alone.
 """
 
 from __future__ import annotations
@@ -165,8 +165,10 @@ def main(argv: Sequence[str] | None = None) -> None:
     parser.add_argument("--seconds", type=float, default=80.0)
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--at-once", type=int, default=3)
-    parser.add_argument("--out", type=Path, default=RESULTS / "frames.json")
+    parser.add_argument("--out", type=Path, help="else bench/results, where all are played")
     args = parser.parse_args(argv)
+    if args.seconds <= AFTER_S:
+        parser.error(f"nothing is judged before {AFTER_S:g} s")
     networks = [one for one in NETWORKS if args.only is None or any(text in one.name for text in args.only)]
     # Each in a process of its own, which names its namespaces.
     with ProcessPoolExecutor(args.at_once, max_tasks_per_child=1) as pool:
@@ -186,7 +188,9 @@ def main(argv: Sequence[str] | None = None) -> None:
         print(f"without loss: {share:.2f} times the bytes of one copy without answers")
     about = {"commit": commit(), "machine": machine(), "seconds": args.seconds, "seed": args.seed}
     document = {"about": about, "bytes_to_one_copy": share, "rows": [one.document() for one in rows]}
-    args.out.write_text(json.dumps(document, indent=1) + "\n")
+    out = args.out or (RESULTS / "frames.json" if args.only is None else None)
+    if out is not None:
+        out.write_text(json.dumps(document, indent=1) + "\n")
 
 
 if __name__ == "__main__":

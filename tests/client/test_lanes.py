@@ -108,20 +108,20 @@ async def test_the_rehearsal_is_in_the_rhythm_that_the_call_would_have(world: Wo
     lanes = lanes_of(call)
     control = lanes.sender.controller
     control.sends_short = False
-    profiles = [lanes._rehearsed_profile]
+    profiles = [lanes._rehearse_as()]
     control.sends_short = True
     lanes.rehearsed = Rehearsed()
-    profiles.append(lanes._rehearsed_profile)
+    profiles.append(lanes._rehearse_as())
     lanes.rehearsed.arrived(rehearsal(b"bob1", 0, b"", takes_short=True), 0)
-    profiles.append(lanes._rehearsed_profile)
+    profiles.append(lanes._rehearse_as())
     lanes.plan.freeze_bytes = 16_000
-    profiles.append(lanes._rehearsed_profile)
-    lanes.plan.freeze_bytes = None
-    lanes._rehearsed_short = REHEARSED_SHORT_FRAMES
-    profiles.append(lanes._rehearsed_profile)
+    profiles.append(lanes._rehearse_as())
     control.level = Level.LEAN
-    profiles.append(lanes._rehearsed_profile)
-    assert profiles == [ORDINARY, ORDINARY, DIRECT, ORDINARY, ORDINARY, LEAN]
+    profiles.append(lanes._rehearse_as())
+    assert profiles == [ORDINARY, ORDINARY, DIRECT, ORDINARY, LEAN]
+    control.level, lanes.plan.freeze_bytes = Level.NORMAL, None
+    profiles = [lanes._rehearse_as() for _ in range(REHEARSED_SHORT_FRAMES + 1)]
+    assert profiles == [*[DIRECT] * (REHEARSED_SHORT_FRAMES - 1), ORDINARY, ORDINARY], "with the one before"
     his.decline()
     await ended(call)
 

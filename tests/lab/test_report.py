@@ -50,6 +50,7 @@ def test_where_ours_falls_short(ours: Call, peer: Call, count: int) -> None:
     [
         ([(9.0, "notes")], [(11.0, "notes"), (30.0, "interactive")], []),
         ([(9.0, "notes")], [], ["neither intelligible nor push-to-talk"]),
+        ([(9.0, "notes")], [(9.0, "interactive")], ["neither intelligible nor push-to-talk"]),
     ],
 )
 def test_where_no_conversation_is_possible_both_turn_to_push_to_talk(
@@ -61,7 +62,9 @@ def test_where_no_conversation_is_possible_both_turn_to_push_to_talk(
 
 
 def test_where_no_conversation_is_possible_none_is_asked_for() -> None:
-    assert "not intelligible" not in cell(no_call("ours"), no_call("mumble"), conversation=False).behind
+    # A call that never came to be turns to nothing.
+    behind = cell(no_call("ours"), no_call("mumble"), conversation=False).behind
+    assert behind == ["neither intelligible nor push-to-talk"]
 
 
 def test_every_metric_has_a_row_with_every_peer() -> None:

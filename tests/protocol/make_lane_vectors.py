@@ -469,10 +469,10 @@ def hops() -> Iterator[tuple[str, str, int, list[Event]]]:
     )
 
     def around(now_ms: float, rng: random.Random) -> bool:
-        return not 4000 <= now_ms < 7000 and rng.random() < 0.3
+        return not 4000 <= now_ms < 5500 and rng.random() < 0.3
 
-    doubtful = Way(25.0, around, rate_bps=lambda now_ms: 32_000.0 if 4500 <= now_ms < 5200 else float("inf"))
-    yield "held-lossy", "a third lost, and narrow for 2 s", 0, hop(16, 4, doubtful)
+    doubtful = Way(25.0, around, rate_bps=lambda now_ms: 32_000.0 if 4500 <= now_ms < 5000 else float("inf"))
+    yield "held-lossy", "a third lost, and narrow for half a second", 0, hop(16, 4, doubtful)
     for seed in range(3):
         yield f"wild-{seed}", "no order at all", 0, list(wild(seed))
     yield "wild-short", "no order, and packets may be short", 0, [["short"], *wild(3)]

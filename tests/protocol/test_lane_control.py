@@ -2,12 +2,22 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 import pytest
 
-from ringthrough.protocol.lane_control import BOOST_ABOVE, LOSSY_ABOVE, PROBATION_MS, Controller, Level
+from ringthrough.protocol.lane_control import (
+    BOOST_ABOVE,
+    HOLD_MS_MIN,
+    LOSSY_ABOVE,
+    LOSSY_HOLD_SHARE,
+    PROBATION_MS,
+    Controller,
+    Level,
+)
 
 FRAME_MS = 60.0
-FEW, MANY = BOOST_ABOVE + 0.06, LOSSY_ABOVE + 0.04
+FEW, MANY, MOST = BOOST_ABOVE + 0.06, LOSSY_ABOVE + 0.04, 0.6
 
 
 class Hop:
@@ -16,17 +26,17 @@ class Hop:
     def __init__(self) -> None:
         self.control = Controller()
         self.now_ms = 0.0
+        self._owed = 0.0
 
     def passes(self, seconds: float, missed: float = 0.0, queueing_ms: int = 0) -> Level:
         """So many seconds with a share of the copies missed, and all late by so much. Returns the level."""
-        owed = 0.0
         end_ms = self.now_ms + seconds * 1000
         while self.now_ms < end_ms:
             self.now_ms += FRAME_MS
             self.control.measured(50 + queueing_ms, 25 + queueing_ms, self.now_ms)
-            owed += missed
-            if owed >= 1:
-                owed -= 1
+            self._owed += missed
+            if self._owed >= 1:
+                self._owed -= 1
                 self.control.missed(self.now_ms)
             else:
                 self.control.arrived(self.now_ms)
@@ -54,6 +64,7 @@ def test_less_sound_is_sent_where_the_answers_have_no_room() -> None:
         (Level.NORMAL, FEW, Level.BOOST),
         (Level.LEAN, FEW, Level.NORMAL),
         (Level.LEAN, MANY, Level.BOOST),
+        (Level.LEAN, MOST, Level.BOOST),
     ],
 )
 def test_beside_a_lean_direction_only_many_late_answers_tell_of_loss(
@@ -65,13 +76,15 @@ def test_beside_a_lean_direction_only_many_late_answers_tell_of_loss(
     assert hop.passes(5, missed) is level
 
 
-def test_beside_a_direction_that_needs_copies_a_lean_one_is_soon_doubted() -> None:
+@pytest.mark.parametrize("back", [Level.BOOST, Level.HEAVY])
+def test_beside_a_direction_that_needs_copies_a_lean_one_is_doubted_ever_more_rarely(back: Level) -> None:
     hop = Hop()
     hop.passes(4)
-    assert hop.passes(2, queueing_ms=200) is Level.LEAN
-    hop.hears(Level.BOOST)
-    assert hop.passes(PROBATION_MS / 1000 - 2) is Level.LEAN
-    assert hop.passes(2) is Level.NORMAL
+    for doubt_s in (PROBATION_MS / 1000, PROBATION_MS / 500):
+        assert hop.passes(2, queueing_ms=200) is Level.LEAN
+        hop.hears(back)
+        assert hop.passes(doubt_s - 2) is Level.LEAN
+        assert hop.passes(2) is Level.NORMAL
 
 
 def test_alone_a_lean_direction_stays_so_for_long() -> None:
@@ -82,13 +95,28 @@ def test_alone_a_lean_direction_stays_so_for_long() -> None:
 
 
 @pytest.mark.parametrize(("missed", "level"), [(FEW, Level.NORMAL), (MANY, Level.BOOST)])
-def test_a_level_that_a_queue_ended_is_tried_again_at_once_where_most_is_lost(missed: float, level: Level) -> None:
+def test_a_level_that_a_queue_ended_is_tried_again_sooner_where_much_is_lost(missed: float, level: Level) -> None:
     hop = Hop()
     hop.passes(4)
     assert hop.passes(3, FEW) is Level.BOOST
     assert hop.passes(0.5, queueing_ms=200) is Level.NORMAL
     hop.passes(1)
-    assert hop.passes(5, missed) is level
+    assert hop.passes(LOSSY_HOLD_SHARE * HOLD_MS_MIN[Level.BOOST] / 1000 - 1.5, missed) is Level.NORMAL
+    assert hop.passes(4, missed) is level
+
+
+def test_it_is_held_longer_each_time_though_much_is_lost() -> None:
+    hop = Hop()
+    hop.passes(4)
+    entered_s = []
+    for _ in range(3):
+        while hop.passes(FRAME_MS / 1000, MANY) is not Level.BOOST:
+            assert hop.now_ms < 60_000
+        entered_s.append(hop.now_ms / 1000)
+        assert hop.passes(1, queueing_ms=200) is Level.NORMAL
+        hop.passes(0.5)
+    waits_s = [later - sooner for sooner, later in pairwise(entered_s)]
+    assert waits_s[0] < LOSSY_HOLD_SHARE * HOLD_MS_MIN[Level.BOOST] / 1000 + 3 < waits_s[1]
 
 
 def test_a_few_missed_copies_tell_of_loss_before_there_are_many_copies() -> None:

@@ -38,8 +38,8 @@ def test_where_a_loss_holds_up_everything_it_comes_at_once() -> None:
 def test_a_handshake_that_hangs_is_not_waited_for() -> None:
     plan = plan_with(1)
     plan.dialled(3_000)
-    assert not plan.step(2, [], 4_400, silent=False, stuck=False).dial
-    assert plan.step(2, [], 4_500, silent=False, stuck=False).dial
+    assert not plan.step(2, [], 4_900, silent=False, stuck=False).dial
+    assert plan.step(2, [], 5_000, silent=False, stuck=False).dial
 
 
 def test_others_come_a_second_apart() -> None:

@@ -157,14 +157,13 @@ class Lanes:
             if has_lanes and not self.sender.awaits_first_answer:
                 noise = secrets.token_bytes(noise_bytes)
                 self._send(rehearsal(name, self._now_ms(), noise, takes_short=self.sends_short))
-            profile = self._rehearsed_profile
-            self._rehearsed_short += profile is DIRECT
-            await asyncio.sleep(profile.slots * SLOT_MS / 1000)
+            await asyncio.sleep(self._rehearse_as().slots * SLOT_MS / 1000)
 
-    @property
-    def _rehearsed_profile(self) -> Profile:
+    def _rehearse_as(self) -> Profile:
+        """In whose rhythm the next frame comes."""
         is_new = self._rehearsed_short < REHEARSED_SHORT_FRAMES
-        is_short = is_new and self.sends_short and self.rehearsed.takes_short
+        is_short = is_new and self.sends_short and self.rehearsed.takes_short and not self.is_narrow
+        self._rehearsed_short += is_short
         return LEAN if self.is_narrow else DIRECT if is_short else ORDINARY
 
     # The message connection's part (see `connection.Connection.attach`)
@@ -237,7 +236,8 @@ class Lanes:
                         if isinstance(event, session.Answered) and isinstance(event.frame, frames.Joined):
                             opening.reschedule(None)
                             self.plan.dial_ended()
-                            self.sender.controller.excuse_ends(self._now_ms())
+                            if not self.plan.is_dialling:
+                                self.sender.controller.excuse_ends(self._now_ms())
                             dialled = True
                             self._joined(event.frame)
                             lane = self._opened(lane_socket) if lane is None else lane

@@ -80,6 +80,8 @@ CLEAR_MS = 15.0
 """Only below this much queueing do late answers tell of loss."""
 HOLD_MS_MIN = {Level.NORMAL: 120_000, Level.BOOST: 15_000, Level.HEAVY: 15_000}
 HOLD_MS_MAX = 240_000
+LOSSY_HOLD_SHARE = 0.2
+"""Share of a hold that is kept where more than `LOSSY_ABOVE` is missed."""
 """A level left because of queueing is not tried again for so long; doubled each time it happens again. A try costs
 seconds of sound where the pipe is narrow, so NORMAL waits longer."""
 SETTLED_MS = 3_000
@@ -158,6 +160,10 @@ class Controller:
         self._drained_ms = float("-inf")
         self._holds: dict[Level, tuple[float, float]] = {}
         """Until when each level is not to be entered, and for how long that was."""
+        self._doubt_ms = float(PROBATION_MS)
+        """How long this hop is lean before it is doubted; twice as long each time a queue refutes it."""
+        self._is_doubted = False
+        """It was left lean in doubt, and no queue has come since."""
         self._settling: tuple[float, float] | None = None
         self._narrow_heard_ms = float("-inf")
         self.level_back = Level.NORMAL
@@ -413,6 +419,9 @@ class Controller:
         self._enter(below, now_ms)
         self._drained_ms = now_ms + DRAIN_MS
         self._settling = None
+        if self._is_doubted and below is Level.LEAN:
+            self._is_doubted = False
+            self._doubt_ms = min(2 * self._doubt_ms, HOLD_MS_MAX)
 
     def _enter(self, level: Level, now_ms: float) -> None:
         self._probation_ms = now_ms + PROBATION_MS if level > self.level else float("-inf")
@@ -423,15 +432,17 @@ class Controller:
         self._outcomes.clear()
         self._missed = 0
 
-    def _may_enter(self, level: Level, now_ms: float) -> bool:
-        return now_ms >= self._holds.get(level, (now_ms, 0.0))[0]
+    def _may_enter(self, level: Level, now_ms: float, *, lossy: bool = False) -> bool:
+        until_ms, hold_ms = self._holds.get(level, (now_ms, 0.0))
+        return now_ms >= (until_ms - (1 - LOSSY_HOLD_SHARE) * hold_ms if lossy else until_ms)
 
     def _leave_lean(self, queueing_ms: float, now_ms: float) -> None:
         if queueing_ms <= QUEUEING_MS_OVER:
-            # Beside a direction that holds its own against loss, with more bytes, this one is hardly narrow.
-            is_doubted = self.level_back >= Level.BOOST and now_ms - self._busy_ms >= PROBATION_MS
-            lossy = is_doubted or self.miss_share(now_ms) > LOSSY_ABOVE
-            if lossy or self._may_enter(Level.NORMAL, now_ms):
+            # Where the other direction holds its own against loss, with more bytes, this one may not be narrow.
+            doubtful = self.level_back >= Level.BOOST and now_ms - self._busy_ms >= self._doubt_ms
+            lossy = self.miss_share(now_ms) > LOSSY_ABOVE
+            if doubtful or lossy or self._may_enter(Level.NORMAL, now_ms):
+                self._is_doubted = doubtful
                 self._enter(Level.NORMAL, now_ms)
                 _, hold_ms = self._holds.get(Level.BOOST, (0.0, HOLD_MS_MIN[Level.BOOST] / 2))
                 self._holds[Level.BOOST] = (now_ms + PROBATION_MS, hold_ms)
@@ -448,10 +459,10 @@ class Controller:
         share = self.miss_share(now_ms)
         wanted, kept = Level.NORMAL, Level.NORMAL
         # Where the other direction is narrow, answers are late; and what is narrow one way mostly is both ways.
-        boost_above = LOSSY_ABOVE if self.level_back is Level.LEAN else BOOST_ABOVE
+        is_answered_late = self.level_back is Level.LEAN
         for level, above, below in (
-            (Level.BOOST, boost_above, BOOST_BELOW),
-            (Level.HEAVY, HEAVY_ABOVE, HEAVY_BELOW),
+            (Level.BOOST, LOSSY_ABOVE if is_answered_late else BOOST_ABOVE, BOOST_BELOW),
+            (Level.HEAVY, float("inf") if is_answered_late else HEAVY_ABOVE, HEAVY_BELOW),
         ):
             wanted = level if share > above else wanted
             kept = level if share > below else kept
@@ -459,7 +470,7 @@ class Controller:
             self._busy_ms = now_ms
         above = Level(min(self.level + 1, Level.HEAVY))
         is_sure = above is not Level.HEAVY or self._missed >= HEAVY_MISSES_MIN
-        may_enter = share > LOSSY_ABOVE or self._may_enter(above, now_ms)
+        may_enter = self._may_enter(above, now_ms, lossy=share > LOSSY_ABOVE)
         if wanted > self.level and is_sure and may_enter and queueing_ms < CLEAR_MS:
             self._enter(above, now_ms)
         elif self.level > Level.NORMAL and now_ms - self._busy_ms > CALM_MS:

@@ -21,8 +21,9 @@ SPARE_LANES = 2
 DIAL_GAP_MS = 1_000
 """Between two openings."""
 DIALS_AT_ONCE = 2
-DIAL_HANGS_MS = 1_500
-"""A handshake that takes longer is not waited for: losses hold it up, and another may be through before."""
+DIAL_HANGS_MS = 2_000
+"""A handshake that takes longer is not waited for: losses hold it up, and another may be through before. Longer than
+queueing is laid to it, so that a pipe too narrow for it shows itself first."""
 LANES_OPEN_MAX = 6
 """Stalled ones counted: networks that count connections begin at more."""
 HANDSHAKE_BYTES = 4_000
@@ -102,6 +103,11 @@ class LanePlan:
         self.dials += 1
         self._dials_ms.append(now_ms)
         self._dialled_ms = now_ms
+
+    @property
+    def is_dialling(self) -> bool:
+        """Whether one is under way."""
+        return bool(self._dials_ms)
 
     def dial_ended(self) -> None:
         """It is a lane now, or failed."""

@@ -23,7 +23,7 @@ export type DirectNews =
   | { readonly kind: "channel"; readonly attempt: number; readonly channel: RTCDataChannel }
   /** A path was found; keys are exchanged next. */
   | { readonly kind: "path"; readonly attempt: number }
-  /** Some of the keys' exchange has come: nobody keeps it from passing. */
+  /** Some of the keys' exchange has come: nobody keeps it from beginning. */
   | { readonly kind: "keys"; readonly attempt: number }
   | { readonly kind: "open"; readonly attempt: number }
   | { readonly kind: "message"; readonly attempt: number; readonly bytes: Uint8Array }

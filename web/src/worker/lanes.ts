@@ -174,7 +174,7 @@ export class Lanes implements MessageLane {
       joined: (frame) => {
         this.dialling.delete(socket)
         this.plan.dialEnded()
-        this.sender.controller.excuseEnds(performance.now())
+        if (!this.plan.isDialling) this.sender.controller.excuseEnds(performance.now())
         this.joined(frame)
         lane = this.opened(socket)
       },

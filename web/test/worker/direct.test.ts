@@ -329,6 +329,18 @@ for (const [reaches, found, words] of [
   })
 }
 
+test("each attempt is judged by what came in it", async () => {
+  const [a, b] = await two()
+  a.peer.reaches = "keys"
+  await talk([a, b], 9_000)
+  assert.equal(a.direct.found, "degraded")
+  a.peer.reaches = "path"
+  await talk([a, b], 22_000)
+  for (const { direct } of [a, b]) assert.equal(direct.found, "keys_blocked")
+  a.direct.stop()
+  b.direct.stop()
+})
+
 test("a channel that opens but loses much is told as degraded, and carries nothing alone", async () => {
   const [a, b] = await two()
   let sent = 0

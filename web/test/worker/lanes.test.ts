@@ -321,6 +321,10 @@ test("the rehearsal comes as often as short packets, once there is room for them
   const told = [...main.sent, ...spare.sent].filter((frame) => frame.type === "Carry").map((frame) => (frame as { body: Uint8Array }).body[9])
   assert.deepEqual([told[0], told.at(-1)], [0, 1])
   assert.equal(lanes.sendsShort, true)
+  theirs(2, true)
+  const frames = answered(200)
+  assert.ok(frames > 90 && frames < 115, `after 75 in all it goes on as otherwise: ${frames}`)
+  assert.equal(lanes.sendsShort, true, "and so may the call")
   const { sender } = lanes as unknown as { sender: { stalled: () => number[] } }
   sender.stalled = () => [0]
   after(100)

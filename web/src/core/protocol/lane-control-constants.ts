@@ -39,11 +39,9 @@ export const DRAIN_MS = 1000
 export const EXCUSED_MS = 1500
 /** Only below this much queueing do late answers tell of loss. */
 export const CLEAR_MS = 15
-/**
- * A level left because of queueing is not tried again for so long; doubled each time it happens again. A try costs
- * seconds of sound where the pipe is narrow, so NORMAL waits longer.
- */
 export const HOLD_MS_MAX = 240_000
+/** Share of a hold that is kept where more than `LOSSY_ABOVE` is missed. */
+export const LOSSY_HOLD_SHARE = 0.2
 /** A lean hop whose delay neither falls nor grows for so long has a new ordinary delay: the way changed. */
 export const SETTLED_MS = 3000
 export const SETTLED_SPREAD_MS = 15

@@ -64,6 +64,10 @@ export class Controller {
   private drainedMs = -Infinity
   /** Until when each level is not to be entered, and for how long that was. */
   private readonly holds = new Map<Level, readonly [untilMs: number, holdMs: number]>()
+  /** How long this hop is lean before it is doubted; twice as long each time a queue refutes it. */
+  private doubtMs = given.PROBATION_MS
+  /** It was left lean in doubt, and no queue has come since. */
+  private isDoubted = false
   private settling: readonly [sinceMs: number, queueingMs: number] | undefined
   private narrowHeardMs = -Infinity
   private levelHeard: Level = Level.NORMAL
@@ -360,6 +364,10 @@ export class Controller {
     this.enter(below as Level, nowMs)
     this.drainedMs = nowMs + given.DRAIN_MS
     this.settling = undefined
+    if (this.isDoubted && below === Level.LEAN) {
+      this.isDoubted = false
+      this.doubtMs = Math.min(2 * this.doubtMs, given.HOLD_MS_MAX)
+    }
   }
 
   private enter(level: Level, nowMs: number): void {
@@ -372,16 +380,18 @@ export class Controller {
     this.missedCount = 0
   }
 
-  private mayEnter(level: Level, nowMs: number): boolean {
-    return nowMs >= (this.holds.get(level)?.[0] ?? nowMs)
+  private mayEnter(level: Level, nowMs: number, isLossy = false): boolean {
+    const [untilMs, holdMs] = this.holds.get(level) ?? [nowMs, 0]
+    return nowMs >= (isLossy ? untilMs - (1 - given.LOSSY_HOLD_SHARE) * holdMs : untilMs)
   }
 
   private leaveLean(queueingMs: number, nowMs: number): void {
     if (queueingMs <= given.QUEUEING_MS_OVER) {
-      // Beside a direction that holds its own against loss, with more bytes, this one is hardly narrow.
-      const isDoubted = this.levelHeard >= Level.BOOST && nowMs - this.busyMs >= given.PROBATION_MS
-      const isLossy = isDoubted || this.missShare(nowMs) > given.LOSSY_ABOVE
-      if (!isLossy && !this.mayEnter(Level.NORMAL, nowMs)) return
+      // Where the other direction holds its own against loss, with more bytes, this one may not be narrow.
+      const isDoubtful = this.levelHeard >= Level.BOOST && nowMs - this.busyMs >= this.doubtMs
+      const isLossy = this.missShare(nowMs) > given.LOSSY_ABOVE
+      if (!isDoubtful && !isLossy && !this.mayEnter(Level.NORMAL, nowMs)) return
+      this.isDoubted = isDoubtful
       this.enter(Level.NORMAL, nowMs)
       const [, holdMs] = this.holds.get(Level.BOOST) ?? [0, given.HOLD_MS_MIN[Level.BOOST] / 2]
       this.holds.set(Level.BOOST, [nowMs + given.PROBATION_MS, holdMs])
@@ -401,13 +411,13 @@ export class Controller {
     const step = (boost: number, heavy: number): Level =>
       share > heavy ? Level.HEAVY : share > boost ? Level.BOOST : Level.NORMAL
     // Where the other direction is narrow, answers are late; and what is narrow one way mostly is both ways.
-    const boostAbove = this.levelHeard === Level.LEAN ? given.LOSSY_ABOVE : given.BOOST_ABOVE
-    const wanted = step(boostAbove, given.HEAVY_ABOVE)
+    const isAnsweredLate = this.levelHeard === Level.LEAN
+    const wanted = isAnsweredLate ? step(given.LOSSY_ABOVE, Infinity) : step(given.BOOST_ABOVE, given.HEAVY_ABOVE)
     const kept = step(given.BOOST_BELOW, given.HEAVY_BELOW)
     if (kept >= this.levelNow) this.busyMs = nowMs
     const above = Math.min(this.levelNow + 1, Level.HEAVY) as Level
     const isSure = above !== Level.HEAVY || this.missedCount >= given.HEAVY_MISSES_MIN
-    const mayEnter = share > given.LOSSY_ABOVE || this.mayEnter(above, nowMs)
+    const mayEnter = this.mayEnter(above, nowMs, share > given.LOSSY_ABOVE)
     if (wanted > this.levelNow && isSure && mayEnter && queueingMs < given.CLEAR_MS) {
       this.enter(above, nowMs)
     } else if (this.levelNow > Level.NORMAL && nowMs - this.busyMs > given.CALM_MS) {

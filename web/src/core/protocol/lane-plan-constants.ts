@@ -12,8 +12,11 @@ export const SPARE_LANES = 2
 /** Between two openings. */
 export const DIAL_GAP_MS = 1000
 export const DIALS_AT_ONCE = 2
-/** A handshake that takes longer is not waited for: losses hold it up, and another may be through before. */
-export const DIAL_HANGS_MS = 1500
+/**
+ * A handshake that takes longer is not waited for: losses hold it up, and another may be through before. Longer than
+ * queueing is laid to it, so that a pipe too narrow for it shows itself first.
+ */
+export const DIAL_HANGS_MS = 2000
 /** Stalled ones counted: networks that count connections begin at more. */
 export const LANES_OPEN_MAX = 6
 /** What a server sends before the first frame; it counts where connections are frozen by bytes. */

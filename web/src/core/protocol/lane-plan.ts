@@ -66,6 +66,11 @@ export class LanePlan {
     this.dialledMs = nowMs
   }
 
+  /** Whether one is under way. */
+  get isDialling(): boolean {
+    return this.dialsMs.length > 0
+  }
+
   /** It is a lane now, or failed. */
   dialEnded(): void {
     this.dialsMs.pop() // most likely the last one: what hangs, hangs

@@ -42,7 +42,7 @@ export function descriptionOf(sdp: string): Description {
   }
 }
 
-/** Whether anything but checks of the path has come on it. */
+/** Whether anything but checks of the path has come on it: then the keys' exchange is not kept from beginning. */
 async function hasHeardKeys(connection: RTCPeerConnection): Promise<boolean> {
   let isHeard = false
   const stats = await connection.getStats()
@@ -70,15 +70,14 @@ export function openDirectPeer(): MessagePort {
     present?.connection.close()
     present = undefined
   }
-  const lookForKeys = ({ attempt, connection, channel }: Connected): void => {
+  const lookForKeys = ({ attempt, connection }: Connected): void => {
+    const look = async (): Promise<void> => {
+      if (!(await hasHeardKeys(connection)) || present?.connection !== connection) return
+      clearInterval(looking)
+      tell({ kind: "keys", attempt })
+    }
     clearInterval(looking)
-    looking = setInterval(() => {
-      void hasHeardKeys(connection).then((isHeard) => {
-        if (!isHeard || present?.connection !== connection) return
-        clearInterval(looking)
-        tell({ kind: "keys", attempt })
-      })
-    }, LOOK_MS)
+    looking = setInterval(() => void look().catch(() => undefined), LOOK_MS) // what cannot be asked has heard nothing
   }
 
   const connect = (attempt: number): Connected => {
