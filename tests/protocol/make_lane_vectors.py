@@ -460,13 +460,8 @@ def hops() -> Iterator[tuple[str, str, int, list[Event]]]:
         0,
         hop(14, 3, lossy, back(Level.LEAN, Level.NORMAL)),
     )
-    early = Way(25.0, rate_bps=lambda now_ms: 32_000.0 if 2000 <= now_ms < 5000 else float("inf"))
-    yield (
-        "back-boost",
-        "narrow at first, beside a way back that needs copies",
-        0,
-        hop(14, 2, early, back(Level.BOOST)),
-    )
+    twice = Way(25.0, rate_bps=lambda now_ms: 32_000.0 if 2000 <= now_ms % 8000 < 5000 else float("inf"))
+    yield "back-boost", "narrow twice, beside a way back that needs copies", 0, hop(22, 2, twice, back(Level.BOOST))
 
     def around(now_ms: float, rng: random.Random) -> bool:
         return not 4000 <= now_ms < 5500 and rng.random() < 0.3
