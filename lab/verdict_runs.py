@@ -45,6 +45,8 @@ RULES = {
 TRIES = 2
 """A call that the machine disturbed, or that did not come to be, is played once more."""
 NO_CALL = "no call"
+PROGRESS_RUNS = 25
+"""After so many calls it says how many are done."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,10 +126,12 @@ def main(argv: Sequence[str] | None = None) -> None:
     rules = args.only or list(RULES)
     runs = [Run(rule, args.driver, args.first_seed + n) for rule in rules for n in range(args.runs)]
     told: dict[tuple[str, str], Counter[str]] = {(rule, args.driver): Counter() for rule in rules}
-    for run, verdict in played(runs, args.at_once):
+    for done, (run, verdict) in enumerate(played(runs, args.at_once), start=1):
         told[run.rule, run.driver][verdict] += 1
         if verdict not in expected(find(CELLS, RULES[run.rule]), run.driver):
             print(f"{run.rule}, seed {run.seed}: {verdict}", flush=True)
+        if done % PROGRESS_RUNS == 0:
+            print(f"{done} of {len(runs)}", flush=True)
     made = rows(told)
     for row in made:
         print(

@@ -31,7 +31,6 @@ class Network:
     """`share_min` of the frames are to come within `limit_ms`."""
 
     name: str
-    rtt_ms: float
     restriction: Restriction
     limit_ms: float
     share_min: float
@@ -40,12 +39,12 @@ class Network:
 def _path(
     name: str, rtt_ms: float, limit_ms: float, share_min: float, loss: float, burst: float | None = None
 ) -> Network:
-    return Network(name, rtt_ms, path.restriction(rtt_ms=rtt_ms, loss=loss, burst_packets=burst), limit_ms, share_min)
+    return Network(name, path.restriction(rtt_ms=rtt_ms, loss=loss, burst_packets=burst), limit_ms, share_min)
 
 
 def _narrow(kbit_per_s: float, share_min: float) -> Network:
     rules = path.restriction(rtt_ms=80) + throttle.restriction(kbit_per_s=kbit_per_s)
-    return Network(f"throttle {kbit_per_s:g} kbit/s, RTT 80", 80, rules, 300, share_min)
+    return Network(f"throttle {kbit_per_s:g} kbit/s, RTT 80", rules, 300, share_min)
 
 
 NETWORKS = (
@@ -57,7 +56,6 @@ NETWORKS = (
     _path("5 % lost in bursts of 5, RTT 50", 50, 400, 0.998, 0.05, 5),
     Network(
         "frozen after 16 KB, 5 % lost, RTT 50",
-        50,
         path.restriction(rtt_ms=50, loss=0.05) + tcp_frozen.restriction(),
         250,
         1.0,
@@ -152,9 +150,9 @@ def _play(network: Network, level: Level | None, seconds: float, seed: int) -> R
     return result(network, level, run(network.restriction, seconds, seed=seed, level=held), seconds)
 
 
-def _plain(rtt_ms: float, seconds: float) -> float:
+def _plain(seconds: float) -> float:
     """IP bytes a second of one copy of each frame in both directions, without answers."""
-    hop = run(path.restriction(rtt_ms=rtt_ms), seconds, plain=True)
+    hop = run(NETWORKS[0].restriction, seconds, plain=True)
     return hop.wire_bytes_per_frame * (len(hop.up.sent_s) + len(hop.down.sent_s)) / seconds
 
 
@@ -172,7 +170,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     networks = [one for one in NETWORKS if args.only is None or any(text in one.name for text in args.only)]
     # Each in a process of its own, which names its namespaces.
     with ProcessPoolExecutor(args.at_once, max_tasks_per_child=1) as pool:
-        plain = pool.submit(_plain, 50.0, args.seconds)
+        plain = pool.submit(_plain, args.seconds)
         waiting = {
             one.name: [pool.submit(_play, one, level, args.seconds, args.seed) for level in SETTINGS]
             for one in networks
