@@ -32,6 +32,8 @@ PESQ_MIN = 3.4
 ESTOI_MIN = 0.93
 ATTEMPTS = 4
 """Calls to make until one is heard well: a shared machine takes the time of a call that it owes to none."""
+CONCEALED_BY_SHORT_STALLS_MAX = 6
+"""Slots of the 600 of a call: its buffer holds less than the witness of stalls can see, each way."""
 CONCEALED_FOR_A_STALL_MAX = 5
 LEAD_S = 6.0
 """Silence at the beginning of each microphone: meanwhile the call is answered and, between pages, goes directly."""
@@ -202,6 +204,7 @@ async def test_speech_is_heard_as_it_was_said(
             # However busy the machine is, it is speech.
             assert result.estoi_segments >= 0.7, result
         good = all(result.pesq >= PESQ_MIN and result.estoi >= ESTOI_MIN for result in scores.values())
-        if good and max(outcome.concealed.values()) <= CONCEALED_FOR_A_STALL_MAX * outcome.stalls:
+        concealed_max = CONCEALED_BY_SHORT_STALLS_MAX + CONCEALED_FOR_A_STALL_MAX * outcome.stalls
+        if good and max(outcome.concealed.values()) <= concealed_max:
             return
     pytest.fail(f"none of {ATTEMPTS} calls was heard as it was said; the last: {scores}, {outcome.concealed}")
