@@ -79,7 +79,9 @@ class Result:
     lost_down: float
     copies_up: float
     bytes_per_s: float
-    """IP bytes of Alice's link, both ways."""
+    """IP bytes of Alice's link, both ways, from the first frame on."""
+    ring_bytes: int
+    """The same before it."""
     dials: int
 
 
@@ -95,6 +97,7 @@ def result(network: Network, level: Level | None, hop: Hop, seconds: float) -> R
         lost_down=hop.down.lost_share,
         copies_up=hop.up.copies,
         bytes_per_s=hop.wire_bytes_per_frame * frames / seconds,
+        ring_bytes=hop.ring_bytes,
         dials=hop.up.told.dials,
     )
 

@@ -19,6 +19,7 @@ from pathlib import Path
 
 import msgspec
 
+from lab.frames import talker
 from lab.frames.talker import Settings, Told
 from lab.ours.driver import PORT, SET_UP_S_MAX, Process, process
 from lab.processes import ringthrough
@@ -58,11 +59,13 @@ class Frames:
 
 @dataclass(frozen=True, slots=True)
 class Hop:
-    """What one run gave. `wire_bytes_per_frame`: IP bytes of alice's link, both ways, over the frames of both."""
+    """What one run gave. `wire_bytes_per_frame`: IP bytes of alice's link, both ways, from the first frame on, over
+    the frames of both; `ring_bytes`: the same bytes before it, while lanes open and rehearse."""
 
     up: Frames
     down: Frames
     wire_bytes_per_frame: float
+    ring_bytes: int
 
 
 async def measure(where: World, seconds: float, out: Path, *, level: int | None = None, plain: bool = False) -> Hop:
@@ -99,13 +102,19 @@ async def measure(where: World, seconds: float, out: Path, *, level: int | None 
         where.call_begins()
         for end in (bob, alice):
             end.tell()
+        for end in (bob, alice):
+            await end.line(talker.RING_S + SET_UP_S_MAX)
+        where.call_ends()
+        ring_bytes = sum(where.call_bytes["alice"])
+        where.call_begins()
         told = await asyncio.gather(
             *(end.answer(Told, seconds + END_S_MAX) for end in (alice, bob)),
         )
         where.call_ends()
     at_alice, at_bob = told
     up, down = _frames(at_alice, at_bob), _frames(at_bob, at_alice)
-    return Hop(up, down, sum(where.call_bytes["alice"]) / (len(up.sent_s) + len(down.sent_s)))
+    wire_bytes = sum(where.call_bytes["alice"])
+    return Hop(up, down, wire_bytes / (len(up.sent_s) + len(down.sent_s)), ring_bytes)
 
 
 def _frames(sender: Told, receiver: Told) -> Frames:
@@ -159,7 +168,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
     plain = run(path.restriction(rtt_ms=a.rtt), a.seconds, seed=a.seed, plain=True).wire_bytes_per_frame
     share = hop.wire_bytes_per_frame / plain
     print(
-        f"{hop.wire_bytes_per_frame:.0f} IP bytes a frame, {share:.2f} times one copy without answers ({plain:.0f})"
+        f"{hop.wire_bytes_per_frame:.0f} IP bytes a frame, {share:.2f} times one copy without answers ({plain:.0f}); "
+        f"{hop.ring_bytes} before the first"
     )
 
 

@@ -1,7 +1,8 @@
 """One end of a call without sound: sends a frame when one is due, tells when each frame of the other end arrived.
 
 Frames carry their number and CLOCK_MONOTONIC, which both ends share. Run as `python -m lab.frames.talker SETTINGS`
-with a `Settings` as JSON; prints a line when it is ready, begins at a line on its standard input, ends with a `Told`.
+with a `Settings` as JSON; prints a line when it is ready, begins at a line on its standard input, prints a line when
+it has rung and the first frame is due, ends with a `Told`.
 """
 
 from __future__ import annotations
@@ -89,6 +90,8 @@ async def talk(settings: Settings) -> Told:
         if not settings.plain:
             lanes.rehearse()
         await asyncio.sleep(RING_S)
+        print("speaks", flush=True)
+        rehearsed = lanes.sender.copies_sent
         began = due = time.monotonic()
         number = 0
         while due - began < settings.seconds:
@@ -118,7 +121,7 @@ async def talk(settings: Settings) -> Told:
             arrived=arrived,
             levels=levels,
             states=states,
-            copies=lanes.sender.copies_sent,
+            copies=lanes.sender.copies_sent - rehearsed,
             dropped=lanes.sender.frames_dropped,
             dials=plan.dials,
             freeze_bytes=plan.freeze_bytes,

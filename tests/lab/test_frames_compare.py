@@ -10,7 +10,7 @@ FIFTH_LOST = NETWORKS[2]
 
 
 def result(level: str, late: float, bytes_per_s: float = 10_000, late_down: float = 0.0) -> Result:
-    return Result(FIFTH_LOST.name, level, late, late_down, 0, 0, 1, bytes_per_s, 0)
+    return Result(FIFTH_LOST.name, level, late, late_down, 0, 0, 1, bytes_per_s, 0, 0)
 
 
 def row(controlled: Result) -> Row:
