@@ -86,7 +86,7 @@ setup-lab: setup-test setup-run $(VENV)/lab.stamp
 # Opinions (PLCMOS) and words are measured where their packages install; without them a run says so.
 $(VENV)/lab.stamp: $(VENV)/dev.stamp
 	@echo "== Python packages of the lab"
-	@$(PIP) -e '.[devices,score,dev,plcmos,words]' || echo "PLCMOS or words will not be measured"
+	@$(PIP) -e '.[devices,direct,score,dev,plcmos,words]' || echo "PLCMOS or words will not be measured"
 	@touch $@
 
 setup-test: $(VENV)/dev.stamp web/node_modules/.stamp setup-demo
@@ -99,14 +99,14 @@ $(VENV)/bin/python:
 
 $(VENV)/run.stamp: $(VENV)/bin/python pyproject.toml constraints.txt
 	@echo "== Python packages"
-	@$(PIP) -e '.[devices]'
+	@$(PIP) -e '.[devices,direct]'
 	@touch $@
 
 # pesq is compiled on installation
 $(VENV)/dev.stamp: $(VENV)/bin/python pyproject.toml constraints.txt
 	@tools/packages.sh gcc=gcc $$($(BIN)/python -c 'import sysconfig; print(sysconfig.get_path("include"))')/Python.h=python3-dev
 	@echo "== Python packages, with those of the tests"
-	@$(PIP) -e '.[devices,score,dev]'
+	@$(PIP) -e '.[devices,direct,score,dev]'
 	@touch $@ $(VENV)/run.stamp
 
 web/node_modules/.stamp: $(VENV)/bin/python web/package-lock.json web/package.json $(shell find web/patches -type f)

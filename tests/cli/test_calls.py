@@ -77,6 +77,20 @@ def test_a_call_from_file_to_file(program: Program, tone: Path, tmp_path: Path) 
         assert np.abs(read_pcm(heard[name])).max() > 4000, name
 
 
+def test_a_call_goes_directly_where_both_ask_for_it_and_says_so(program: Program, tone: Path, tmp_path: Path) -> None:
+    options = ["--direct", "--seconds", "60", "--in", str(tone)]
+    bob = program("bob", "answer", "--wait", "20", "--out", str(tmp_path / "b.wav"), *options)
+    event(bob, "waiting")
+    alice = program("alice", "call", "@bob", "--out", str(tmp_path / "a.wav"), *options)
+    for process in (alice, bob):
+        assert event(process, "way")["carrier"] == "direct channel"
+    assert event(alice, "verdicts")["verdicts"] == ["clear"]
+    alice.send_signal(signal.SIGINT)
+    end = event(bob, "ended")
+    assert end["carrier"] == "direct channel"
+    assert end["sent_directly"] > 20
+
+
 def test_declined(program: Program, tone: Path, tmp_path: Path) -> None:
     devices = ["--in", str(tone), "--out", str(tmp_path / "heard.wav")]
     bob = program("bob", "answer", "--decline", "--wait", "20", *devices)

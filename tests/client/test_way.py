@@ -9,6 +9,7 @@ import pytest
 
 from ringthrough.client import way as way_module
 from ringthrough.client.calls import Call
+from ringthrough.client.direct import Direct
 from ringthrough.client.lanes import Lanes
 from ringthrough.client.way import CallWay, sample_of
 from ringthrough.protocol.lane_control import Level
@@ -23,8 +24,8 @@ from .test_lanes import has_lanes, lanes_of
 def calm(monkeypatch: pytest.MonkeyPatch) -> None:
     """On a busy machine answers are late, and that is what loss looks like."""
 
-    def calmed(lanes: Lanes, now_ms: float) -> Sample:
-        sample = sample_of(lanes, now_ms)
+    def calmed(lanes: Lanes, direct: Direct, now_ms: float) -> Sample:
+        sample = sample_of(lanes, direct, now_ms)
         return replace(sample, level=Level.NORMAL, is_narrow=False, miss_share=0.0, round_trip_ms=50.0)
 
     monkeypatch.setattr(way_module, "sample_of", calmed)
@@ -34,6 +35,11 @@ def way_of(call: Call) -> tuple[CallWay, float]:
     """The way, and now in ms."""
     assert call.media is not None
     return call.media.way, call.media._now_ms()
+
+
+def direct_of(call: Call) -> Direct:
+    assert call.media is not None
+    return call.media.direct
 
 
 async def test_an_undisturbed_call_is_clear_once_it_was_measured(world: World) -> None:
@@ -63,12 +69,12 @@ async def test_what_the_lanes_learnt_is_told(world: World) -> None:
 
 async def test_the_needier_direction_counts_and_a_lean_one_above_all(world: World) -> None:
     _, _, call, _, _, _ = await talking(world)
-    lanes, (_, now_ms) = lanes_of(call), way_of(call)
+    lanes, direct, (_, now_ms) = lanes_of(call), direct_of(call), way_of(call)
     controller = lanes.sender.controller
     controller.level, controller.level_back = Level.NORMAL, Level.HEAVY
-    assert sample_of(lanes, now_ms).level is Level.HEAVY
+    assert sample_of(lanes, direct, now_ms).level is Level.HEAVY
     controller.level, controller.level_back = Level.BOOST, Level.LEAN
-    sample = sample_of(lanes, now_ms)
+    sample = sample_of(lanes, direct, now_ms)
     assert (sample.level, sample.is_narrow) == (Level.LEAN, True)
 
 

@@ -144,7 +144,9 @@ async def by_page(pages: Path, data: Path, voices: tuple[Voice, Voice], *, raw: 
     )
 
 
-async def with_sdk(pages: Path, data: Path, voices: tuple[Voice, Voice], *, page_calls: bool) -> Outcome:
+async def with_sdk(
+    pages: Path, data: Path, voices: tuple[Voice, Voice], *, page_calls: bool, directly: bool = False
+) -> Outcome:
     """A call between a page and the SDK, from either side."""
     async with AsyncExitStack() as stack:
         url = await stack.enter_async_context(serving(pages, data))
@@ -159,16 +161,21 @@ async def with_sdk(pages: Path, data: Path, voices: tuple[Voice, Voice], *, page
             await alice.write("@bob", "I will call")
             await alice.call()
             call = await asyncio.wait_for(ringing, 20)
+            call.shows_address = directly
             call.answer(mouth, ear)
         else:
             conversation = await bob.conversation_with("@alice")
             await bob.send_text(conversation, "I will call")
             await alice.accept("@bob")
-            call = bob.calls.place(conversation, mouth, ear)
+            call = bob.calls.place(conversation, mouth, ear, shows_address=directly)
             await alice.answer()
         await alice.talks()
+        if directly:
+            await alice.told("Directly between the two devices.")
         await asyncio.sleep(LEAD_S + SPEECH_S + 1)
         state, heard = await alice.state(), await alice.heard()
+        assert call.media is not None
+        assert call.media.direct.carries == directly
         call.hang_up()
         await alice.told("The other side hung up.")
     return Outcome(
@@ -183,6 +190,12 @@ CALLS: dict[str, Callable[[Path, Path, tuple[Voice, Voice]], Awaitable[Outcome]]
     "page to page, from the file": lambda pages, data, voices: by_page(pages, data, voices, raw=True),
     "page calls SDK": lambda pages, data, voices: with_sdk(pages, data, voices, page_calls=True),
     "SDK calls page": lambda pages, data, voices: with_sdk(pages, data, voices, page_calls=False),
+    "page calls SDK, directly": lambda pages, data, voices: with_sdk(
+        pages, data, voices, page_calls=True, directly=True
+    ),
+    "SDK calls page, directly": lambda pages, data, voices: with_sdk(
+        pages, data, voices, page_calls=False, directly=True
+    ),
 }
 
 

@@ -15,6 +15,7 @@ from ringthrough.client.devices import Loudspeaker, Microphone
 from ringthrough.client.media import AudioSink, AudioSource, PcmSource
 from ringthrough.protocol.calls import EndReason
 from ringthrough.protocol.notes import Mode
+from ringthrough.protocol.verdicts import WORDS, Verdict
 
 from .common import emit, open_client
 from .messages import target
@@ -36,7 +37,7 @@ MODES = {
     " arrive whole",
     Mode.INTERACTIVE: "talking works again",
 }
-CARRIER = "message connection"
+CARRIER, DIRECT = "message connection", "direct channel"
 HANG_UP_WAIT_S = 5.0
 
 
@@ -54,6 +55,10 @@ def add_parsers(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -
             "--in", dest="speak", type=Path, metavar="FILE", help="say this instead of the microphone"
         )
         parser.add_argument("--out", dest="hear", type=Path, metavar="FILE", help="write what is heard to this WAV")
+        parser.add_argument(
+            "--direct", action="store_true",
+            help="let the other side see your address, and talk directly where UDP passes (two people only)",
+        )  # fmt: skip
         parser.add_argument("--seconds", type=float, default=None, help="hang up after this long")
 
 
@@ -77,7 +82,7 @@ async def _call(args: argparse.Namespace) -> int:
     async with open_client(args) as client, _devices(args) as (source, sink):
         await online(client)
         conversation = await target(client, args.to)
-        call = client.calls.place(conversation, source, sink)
+        call = client.calls.place(conversation, source, sink, shows_address=args.direct)
         emit(args, f"calling {args.to} ...", event="calling", call=call.call_id.hex())
         return await _talk(args, client, call, source)
 
@@ -104,6 +109,7 @@ async def _answer(args: argparse.Namespace) -> int:
         if call.ended.done():
             emit(args, "too late: the caller has given up", event="ended", reason=call.ended.result().value)
             return 1
+        call.shows_address = args.direct
         call.answer(source, sink)
         return await _talk(args, client, call, source)
 
@@ -111,6 +117,20 @@ async def _answer(args: argparse.Namespace) -> int:
 def _tell_missed(args: argparse.Namespace, client: Client, call: Call) -> None:
     caller = client.name_of(call.caller.account_id) if call.caller else "somebody"
     emit(args, f"missed a call from {caller}", event="missed", caller=caller, call=call.call_id.hex())
+
+
+def _tell_way(args: argparse.Namespace, carries: bool) -> None:
+    words = "now directly between the two devices" if carries else f"now over the {CARRIER}"
+    emit(args, words, event="way", carrier=DIRECT if carries else CARRIER)
+
+
+def _tell_verdicts(args: argparse.Namespace, verdicts: tuple[Verdict, ...]) -> None:
+    if not verdicts:
+        return
+    known = [WORDS[verdict] for verdict in verdicts]
+    is_clear = Verdict.CLEAR in verdicts
+    words = " ".join(found.matter if is_clear else f"{found.matter} {found.remedy}" for found in known)
+    emit(args, words, event="verdicts", verdicts=[verdict.value for verdict in verdicts])
 
 
 async def _talk(args: argparse.Namespace, client: Client, call: Call, source: AudioSource) -> int:
@@ -126,12 +146,14 @@ async def _talk(args: argparse.Namespace, client: Client, call: Call, source: Au
             async with asyncio.timeout(HANG_UP_WAIT_S):
                 await client.calls.settled()
     stats = call.stats
+    sent_directly = 0 if call.media is None else call.media.direct.frames
     emit(
         args,
         f"call over: {REASONS[reason]} ({stats.played_s:.1f} s heard, {stats.concealed_ms} ms concealed)",
         event="ended",
         reason=reason.value,
-        carrier=CARRIER,
+        carrier=DIRECT if 2 * sent_directly > stats.sent else CARRIER,
+        sent_directly=sent_directly,
         first_audio_ms=stats.first_audio_ms,
         sent=stats.sent,
         dropped_at_sender=stats.dropped_at_sender,
@@ -156,6 +178,8 @@ async def _announce(args: argparse.Namespace, call: Call, source: AudioSource) -
             emit(args, "it rings there", event="rings_there")
     await call.answered.wait()
     call.on_mode = lambda mode: emit(args, MODES[mode], event=mode.name.lower())
+    call.on_way = lambda carries: _tell_way(args, carries)
+    call.on_verdicts = lambda verdicts: _tell_verdicts(args, verdicts)
     emit(args, f"in call, over the {CARRIER}; Ctrl-C hangs up", event="in_call", carrier=CARRIER)
     if args.seconds is not None:
         await asyncio.sleep(args.seconds)

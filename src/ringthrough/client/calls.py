@@ -21,6 +21,7 @@ from ringthrough.protocol.verdicts import Verdict
 from .callline import CallLine
 from .context import Context
 from .conversation import Conversation
+from .direct import OpenPeer
 from .errors import CallFailed, ClientError
 from .first_frame import FirstFrame
 from .identity import Credential
@@ -60,6 +61,12 @@ class Call:
         """Called when the call becomes voice notes, since nothing interactive passes, and when it turns back."""
         self.on_verdicts: Callable[[tuple[Verdict, ...]], None] = lambda verdicts: None
         """Called when others hold than before, the one that matters most first (docs/spec/verdicts.md)."""
+        self.shows_address = False
+        """Whether the other side may learn this device's address, so that the call goes directly between the two
+        where UDP passes; to be set before the answer. It needs the extra `direct`, and a conversation of two
+        accounts."""
+        self.on_way: Callable[[bool], None] = lambda carries: None
+        """Called when the sound begins to go directly between the two devices, and when it does no more."""
         self.answered_at_s: float | None = None
         self.source: AudioSource | None = None
         self.sink: AudioSink | None = None
@@ -150,8 +157,10 @@ class CallManager:
         """Wait until every call event that we made is on the server."""
         await self._outgoing.join()
 
-    def place(self, conversation: Conversation, source: AudioSource, sink: AudioSink) -> Call:
-        """Call everybody in the conversation; the first device that answers takes it.
+    def place(
+        self, conversation: Conversation, source: AudioSource, sink: AudioSink, *, shows_address: bool = False
+    ) -> Call:
+        """Call everybody in the conversation; the first device that answers takes it. `shows_address`: see `Call`.
 
         Raises:
             CallFailed: there is a call already, or we are no longer in the conversation.
@@ -162,7 +171,7 @@ class CallManager:
             raise CallFailed("there is a call already; hang it up first")
         call_id = CallId(self._context.random(machine.CALL_ID_BYTES))
         self._call = call = Call(self, conversation, call_id, incoming=False)
-        call.source, call.sink = source, sink
+        call.source, call.sink, call.shows_address = source, sink, shows_address
         self._machine = CallMachine(LeafIndex(conversation.group().own_leaf))
         first = FirstFrame(conversation, call_id)
         self._open_line(call).lanes.on_body = lambda body: self._on_first(body, first, call)
@@ -246,9 +255,14 @@ class CallManager:
         assert call.source is not None, "a call starts with its devices chosen"
         assert call.sink is not None
         assert call.line is not None, "its line is open since it began to ring"
-        media = CallMedia(call.conversation, call.call_id, peer, call.source, call.sink, call.line.lanes, self._heard)
+        open_peer = _peers() if call.shows_address and _is_between_two(call.conversation) else None
+        lanes = call.line.lanes
+        media = CallMedia(
+            call.conversation, call.call_id, peer, call.source, call.sink, lanes, self._heard, open_peer
+        )
         media.notes.on_change = lambda mode: call.on_mode(mode)
         media.way.on_change = lambda verdicts: call.on_verdicts(verdicts)
+        media.direct.on_way = lambda carries: call.on_way(carries)
         call.media, call.stats = media, media.stats
         call.answered.set()
         self._media = asyncio.create_task(media.run(), name="call media")
@@ -359,6 +373,20 @@ class CallManager:
             reason=machine.HangupReason(hangup.reason if hangup else "hung_up"),
             to_leaf=LeafIndex(hangup.to_leaf) if hangup and hangup.to_leaf is not None else None,
         )
+
+
+def _is_between_two(conversation: Conversation) -> bool:
+    return len({credential.account_id for _, credential in conversation.members()}) == 2
+
+
+def _peers() -> OpenPeer | None:
+    """What makes direct channels here; None without the extra `direct`."""
+    try:
+        from .direct_peer import AiortcPeer
+    except ImportError as e:
+        log.warning("no direct channel: %s; install ringthrough[direct]", e)
+        return None
+    return AiortcPeer
 
 
 def _reason(failure: BaseException) -> str:

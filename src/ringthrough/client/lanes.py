@@ -74,6 +74,8 @@ class Lanes:
         """Called once for each frame that arrives and is no rehearsal."""
         self.on_silence: Callable[[], None] = lambda: None
         """Called when nothing passes any more: the last lane has ended, or none answers."""
+        self.on_address_lost: Callable[[], None] = lambda: None
+        """Called when a lane was left whose address this device no longer has."""
         self.rehearsed = Rehearsed()
         """What the other end's rehearsal told of the way from there."""
         self._loop = asyncio.get_running_loop()
@@ -190,9 +192,12 @@ class Lanes:
     # Lanes
 
     def _step(self, http: aiohttp.ClientSession) -> None:
-        for lane in [lane for lane, lane_socket in self._sockets.items() if lane_socket.has_lost_its_address()]:
+        lost = [lane for lane, lane_socket in self._sockets.items() if lane_socket.has_lost_its_address()]
+        for lane in lost:
             self.lanes_died += 1
             self.end(lane)
+        if lost:
+            self.on_address_lost()
         now_ms = self._now_ms()
         stalled = self.sender.stalled(now_ms)
         if stalled:

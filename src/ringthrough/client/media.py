@@ -20,18 +20,20 @@ from ringthrough.audio.profiles import DIRECT, LEAN, ORDINARY, Profile
 from ringthrough.audio.report import Redundancy, Report
 from ringthrough.audio.toc import packet_slots
 from ringthrough.e2ee.sframe import (
+    Replayed,
     SFrameError,
     SFrameReceiver,
     SFrameSender,
     UnknownKid,
     call_key,
+    decode_header,
     open_frame,
     seal_frame,
 )
 from ringthrough.protocol.limits import PADDED_SIZES_BYTES
 
 from .conversation import Conversation
-from .direct import DirectRefusal
+from .direct import Direct, Heard, OpenPeer
 from .errors import NotAMember
 from .identity import Credential
 from .lanes import Lanes
@@ -132,7 +134,8 @@ class MediaStats:
     dropped_at_sender: int = 0
     received: int = 0
     refusals: dict[str, int] = field(default_factory=dict)
-    """Frames that were not authentic, and those with a malformed payload: how many, by the reason."""
+    """Frames that were not authentic, and those with a malformed payload: how many, by the reason. `replayed` counts
+    also copies of frames that came by both ways."""
     first_audio_ms: float | None = None
     """From the start of the media to the first sound played."""
     played: int = 0
@@ -165,7 +168,8 @@ class MediaStats:
 
 
 class CallMedia:
-    """Runs from StartAudio to StopAudio. `heard` is called at most once a second while authentic frames arrive."""
+    """Runs from StartAudio to StopAudio. `heard` is called at most once a second while authentic frames arrive. Where
+    `open_peer` is None there is no direct channel, and this device's address stays hidden."""
 
     def __init__(
         self,
@@ -176,6 +180,7 @@ class CallMedia:
         sink: AudioSink,
         lanes: Lanes,
         heard: Callable[[], None],
+        open_peer: OpenPeer | None = None,
     ) -> None:
         self._conversation = conversation
         self._call_id = call_id
@@ -195,7 +200,7 @@ class CallMedia:
         self._playout = Playout()
         self._playout.expect(lanes.rehearsed.reach_ms)
         self._receiver = SFrameReceiver()
-        self._direct = DirectRefusal(peer_leaf, FRAME_BODY_BYTES)
+        self.direct = Direct(conversation.group().own_leaf, peer_leaf, self, open_peer)
         self._epoch = -1
         self._sender: SFrameSender | None = None
         self._arrived = asyncio.Event()
@@ -204,9 +209,10 @@ class CallMedia:
         self._timers: list[asyncio.TimerHandle] = []
         self.lanes = lanes
         lanes.on_body = self._on_signal
+        lanes.on_address_lost = self.direct.network_changed
         self._noted_ms = float("-inf")
         self._started_ms = self._now_ms()
-        self.way = CallWay(lanes, self._started_ms)
+        self.way = CallWay(lanes, self.direct, self._started_ms)
         """What is in the way of the call."""
         self.stats = MediaStats()
         self.peer_report = Report(takes_short=lanes.rehearsed.takes_short)
@@ -231,6 +237,7 @@ class CallMedia:
                 tasks.create_task(self._judge(), name="judge")
                 tasks.create_task(self.notes.run(), name="notes")
                 tasks.create_task(self.way.run(), name="way")
+                tasks.create_task(self.direct.run(), name="direct")
         finally:
             for timer in self._timers:
                 timer.cancel()
@@ -285,7 +292,10 @@ class CallMedia:
             self._slot += packet_slots(packet)
 
     def _fitting(self) -> Profile:
-        """A narrow way gets little sound; one with room at both ends gets short packets, which spare delay."""
+        """What goes on the direct channel alone is cut short, which spares delay. A narrow way gets little sound; one
+        with room at both ends gets short packets too."""
+        if self.direct.carries:
+            return DIRECT
         if self.lanes.is_narrow:
             return LEAN
         is_short = self.lanes.sends_short and self.peer_report.takes_short
@@ -301,30 +311,36 @@ class CallMedia:
         report = replace(self._playout.report(), takes_short=self.lanes.sends_short)
         content = self._packer.pack(slot, packet, redundancy, report)
         self._sender.skip_to(slot)
-        body = SIGNAL_KIND_MEDIA + seal_frame(self._sender, content, FRAME_BODY_BYTES)
-        if self.lanes.send(body):
+        if self.direct.send(seal_frame(self._sender, content, FRAME_BODY_BYTES)):
             self.stats.sent += 1
         else:
             self.stats.dropped_at_sender += 1
 
     def _on_signal(self, body: bytes) -> None:
-        if body[:1] == SIGNAL_KIND_DIRECT:
-            answer = self._direct.answer(body[1:])
-            if answer is not None:
-                self.lanes.send(SIGNAL_KIND_DIRECT + answer)
-            return
-        if body[:1] != SIGNAL_KIND_MEDIA:
-            return
+        kind, sealed = body[:1], body[1:]
+        if kind == SIGNAL_KIND_DIRECT:
+            self.direct.signal(sealed)
+        elif kind == SIGNAL_KIND_MEDIA and self.open_frame(sealed) is not Heard.REFUSED:
+            self.direct.came_by_lanes(decode_header(sealed).ctr)
+
+    def signal_on_lanes(self, sealed: bytes) -> None:
+        """Send signalling of the direct channel."""
+        self.lanes.send(SIGNAL_KIND_DIRECT + sealed)
+
+    def frame_on_lanes(self, sealed: bytes) -> bool:
+        """Send a sealed frame; False when it was dropped."""
+        return self.lanes.send(SIGNAL_KIND_MEDIA + sealed)
+
+    def open_frame(self, sealed: bytes) -> Heard:
+        """Open a sealed frame that came either way, and play it."""
         try:
-            frame = open_frame(self._receiver, body[1:])
+            frame = open_frame(self._receiver, sealed)
             content = payload.decode(frame.payload)
-        except UnknownKid as e:
-            self.stats.refuse(e.reason)
-            self._early.append(body)
-            return
         except (SFrameError, MalformedPayload) as e:
             self.stats.refuse(e.reason)
-            return
+            if isinstance(e, UnknownKid):
+                self._early.append(sealed)
+            return Heard.COPY if e.reason == Replayed.reason else Heard.REFUSED
         now_ms = self._now_ms()
         self.stats.received += 1
         self.peer_report = content.report
@@ -332,9 +348,11 @@ class CallMedia:
         for repeat in content.repeats:
             self._playout.push(frame.ctr - repeat.distance, repeat.packet, now_ms, repeated=True)
         self._arrived.set()
+        self.direct.peer_is_here()
         if now_ms - self._noted_ms >= HEARD_NOTE_MS:
             self._noted_ms = now_ms
             self._heard()
+        return Heard.NEW
 
     async def _listen(self) -> None:
         await self._arrived.wait()
@@ -372,7 +390,7 @@ class CallMedia:
             for old in self._receiver.kids:
                 self._timers.append(self._loop.call_later(OLD_KEY_S, self._receiver.forget, old))
             self._receiver.add_key(call_key(base_key, self.peer_leaf, epoch))
-            self._direct.take_key(base_key, own_leaf, epoch)
+            self.direct.take_key(base_key, epoch, OLD_KEY_S)
             start = 0 if self._sender is None else self._sender.counter_next
             self._sender = SFrameSender(call_key(base_key, own_leaf, epoch), counter_start=start)
         if self._epoch != before:
@@ -380,8 +398,8 @@ class CallMedia:
             # Each is judged anew.
             if early:
                 self.stats.refusals[UnknownKid.reason] -= len(early)
-            for body in early:
-                self._on_signal(body)
+            for sealed in early:
+                self.open_frame(sealed)
 
     def _device_at(self, leaf: int) -> Credential | None:
         return next((c for member, c in self._conversation.members() if member.leaf == leaf), None)
