@@ -15,6 +15,12 @@ def _ours() -> Driver:
     return Ours()
 
 
+def _direct() -> Driver:
+    from lab.ours.driver import Ours
+
+    return Ours(direct=True)
+
+
 def _browsers() -> Driver:
     from lab.peers.ours_in_browsers import OursInBrowsers
 
@@ -53,6 +59,7 @@ def _mumble() -> Driver:
 
 DRIVERS: dict[str, Callable[[], Driver]] = {
     OURS: _ours,
+    "ours direct": _direct,
     "ours in browsers": _browsers,
     "webrtc": _webrtc,
     "webrtc turn/udp": _turn_udp,

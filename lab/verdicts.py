@@ -40,7 +40,7 @@ def headed(changes: Sequence[tuple[float, str | None]], ended_at_s: float) -> di
 
 
 def expected(case: Case, driver: str) -> frozenset[Verdict]:
-    """The verdicts that are right for that messenger of ours: the SDK has no direct way."""
+    """The verdicts that are right for that messenger of ours: two terminals try no direct way unless told to."""
     return case.verdicts_without_direct if driver == OURS else case.verdicts
 
 

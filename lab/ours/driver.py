@@ -13,6 +13,7 @@ from typing import Any, TypeVar
 import msgspec
 
 from lab.driver import MODES, CallResult, Heard
+from lab.ours.person import DIRECT
 from lab.processes import ringthrough
 from lab.verdicts import NOTE, headed
 from lab.worlds.access import SERVER, World
@@ -117,9 +118,11 @@ async def process(world: World, host: str, command: list[str], log: Path) -> Asy
 
 
 class Ours:
-    """The driver."""
+    """The driver. `direct`: both sides show their address, and the call may go directly between the two."""
 
-    name = "ours"
+    def __init__(self, *, direct: bool = False) -> None:
+        self.name = "ours direct" if direct else "ours"
+        self._more = (DIRECT,) if direct else ()
 
     async def call(
         self, world: World, speech_by_caller: Path, speech_by_callee: Path, seconds: float, out: Path
@@ -137,8 +140,9 @@ class Ours:
                 await self._set_up(world, out, stack)
                 world.restrict()
                 ca = str(world.ca)
-                bob = await start("bob", "answer", ca, str(speech_by_callee), str(heard["bob"]))
-                alice = await start("alice", "call", ca, str(speech_by_caller), str(heard["alice"]), "@bob")
+                bob = await start("bob", "answer", ca, str(speech_by_callee), str(heard["bob"]), *self._more)
+                says = [ca, str(speech_by_caller), str(heard["alice"]), "@bob"]
+                alice = await start("alice", "call", *says, *self._more)
                 await asyncio.gather(bob.event("ready", SET_UP_S_MAX), alice.event("ready", SET_UP_S_MAX))
                 alice.tell()
                 await bob.event("answered", ANSWER_S_MAX)

@@ -1,9 +1,9 @@
 """One person with the SDK, a process of its own.
 
 `python -m lab.ours.person HOME create SERVER CA HANDLE` makes an account, `... HOME befriend CA @CALLEE` a
-conversation. `... HOME answer CA SPEECH OUT` answers the next call; `... HOME call CA SPEECH OUT @CALLEE` calls.
-These two print JSON lines: `ready`, `answered`, `in_call`, `ended`; a line on standard input lets the caller call,
-the next one hangs up.
+conversation. `... HOME answer CA SPEECH OUT` answers the next call; `... HOME call CA SPEECH OUT @CALLEE` calls; with
+`direct` behind it, the call may go directly between the two. These two print JSON lines: `ready`, `answered`,
+`in_call`, `ended`; a line on standard input lets the caller call, the next one hangs up.
 """
 
 from __future__ import annotations
@@ -26,6 +26,7 @@ from ringthrough.client.audiofile import read_pcm
 from ringthrough.client.calls import Call
 from ringthrough.client.client import Client, online
 
+DIRECT = "direct"
 ONLINE_S_MAX = 60.0
 SETTLE_S_MAX = 10.0
 
@@ -101,7 +102,7 @@ async def lines() -> AsyncIterator[str]:
         yield line
 
 
-async def answer(home: Path, ca: Path, speech: Path, out: Path) -> None:
+async def answer(home: Path, ca: Path, speech: Path, out: Path, *, direct: bool) -> None:
     """Take the next call once it has rung."""
     mouth, ear = Mouth(read_pcm(speech), HELLO_S), Ear(out)
     async with Client.open(home, tls=trust(ca)) as client:
@@ -112,12 +113,13 @@ async def answer(home: Path, ca: Path, speech: Path, out: Path) -> None:
         call = await ringing
         await asyncio.sleep(RING_S - HELLO_S)
         answered_s = time.monotonic()
+        call.shows_address = direct
         call.answer(mouth, ear)
         say("answered", at_s=answered_s)
         await talk(client, call, mouth, ear, answered_s)
 
 
-async def place(home: Path, ca: Path, speech: Path, out: Path, callee: str) -> None:
+async def place(home: Path, ca: Path, speech: Path, out: Path, callee: str, *, direct: bool) -> None:
     """Call when told to, hang up when told to."""
     mouth, ear = Mouth(read_pcm(speech), HELLO_S), Ear(out)
     async with Client.open(home, tls=trust(ca)) as client:
@@ -126,7 +128,7 @@ async def place(home: Path, ca: Path, speech: Path, out: Path, callee: str) -> N
         say("ready")
         told = lines()
         await anext(told)
-        call = client.calls.place(conversation, mouth, ear)
+        call = client.calls.place(conversation, mouth, ear, shows_address=direct)
         talking = asyncio.create_task(talk(client, call, mouth, ear, None))
         told_next = asyncio.ensure_future(anext(told, None))
         await asyncio.wait([talking, told_next], return_when=asyncio.FIRST_COMPLETED)
@@ -138,8 +140,12 @@ async def place(home: Path, ca: Path, speech: Path, out: Path, callee: str) -> N
 COMMANDS: dict[str, Callable[..., Awaitable[None]]] = {
     "create": lambda home, server, ca, handle: create(home, server, Path(ca), handle),
     "befriend": lambda home, ca, callee: befriend(home, Path(ca), callee),
-    "answer": lambda home, ca, speech, out: answer(home, Path(ca), Path(speech), Path(out)),
-    "call": lambda home, ca, speech, out, callee: place(home, Path(ca), Path(speech), Path(out), callee),
+    "answer": lambda home, ca, speech, out, *more: answer(
+        home, Path(ca), Path(speech), Path(out), direct=more == (DIRECT,)
+    ),
+    "call": lambda home, ca, speech, out, callee, *more: place(
+        home, Path(ca), Path(speech), Path(out), callee, direct=more == (DIRECT,)
+    ),
 }
 
 
