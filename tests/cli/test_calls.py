@@ -78,10 +78,11 @@ def test_a_call_from_file_to_file(program: Program, tone: Path, tmp_path: Path) 
 
 
 def test_a_call_goes_directly_where_both_ask_for_it_and_says_so(program: Program, tone: Path, tmp_path: Path) -> None:
-    options = ["--direct", "--seconds", "60", "--in", str(tone)]
-    bob = program("bob", "answer", "--wait", "20", "--out", str(tmp_path / "b.wav"), *options)
+    options = ["--seconds", "60", "--in", str(tone)]
+    devices = ["--wait", "20", "--out", str(tmp_path / "b.wav"), *options]
+    bob = program("bob", "answer", "--direct-with", "@alice", *devices)
     event(bob, "waiting")
-    alice = program("alice", "call", "@bob", "--out", str(tmp_path / "a.wav"), *options)
+    alice = program("alice", "call", "@bob", "--direct", "--out", str(tmp_path / "a.wav"), *options)
     for process in (alice, bob):
         assert event(process, "way")["carrier"] == "direct channel"
     assert event(alice, "verdicts")["verdicts"] == ["clear"]
@@ -89,6 +90,16 @@ def test_a_call_goes_directly_where_both_ask_for_it_and_says_so(program: Program
     end = event(bob, "ended")
     assert end["carrier"] == "direct channel"
     assert end["sent_directly"] > 20
+    assert end["refused"] == 0
+
+
+def test_who_was_not_named_does_not_learn_the_address(program: Program, tone: Path, tmp_path: Path) -> None:
+    devices = ["--wait", "20", "--in", str(tone), "--out", str(tmp_path / "b.wav")]
+    bob = program("bob", "answer", "--direct-with", "@carol", *devices)
+    event(bob, "waiting")
+    alice = program("alice", "call", "@bob", "--direct", "--in", str(tone), "--out", str(tmp_path / "a.wav"))
+    assert event(alice, "ended")["sent_directly"] == 0
+    assert event(bob, "ended")["sent_directly"] == 0
 
 
 def test_declined(program: Program, tone: Path, tmp_path: Path) -> None:

@@ -4,9 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import dataclasses
+import os
+from types import SimpleNamespace
 
 import pytest
+from aiortc import RTCConfiguration, RTCPeerConnection
 
+from ringthrough.client import direct_peer
 from ringthrough.client.direct_peer import AiortcPeer, description_of, sdp_of
 from ringthrough.e2ee.direct import CANDIDATES_MAX, Candidate, Description
 
@@ -56,12 +60,80 @@ def test_a_description_without_keys_is_none() -> None:
         description_of(sdp)
 
 
-@pytest.mark.parametrize(
-    "address", ["127.0.0.1", "::1", "224.0.0.251", "ff02::fb", "0.0.0.0", "255.255.255.255", "1.2"]
-)
+NOWHERE = ["127.0.0.1", "::1", "::ffff:127.0.0.1", "224.0.0.251", "ff02::fb", "0.0.0.0", "255.255.255.255", "1.2"]
+LOCAL_NAME = "0b7a5e00-0000-4000-8000-000000000000.local"
+
+
+@pytest.mark.parametrize("address", [*NOWHERE, LOCAL_NAME])
 def test_a_peer_cannot_have_packets_sent_to_this_device_itself_or_to_many(address: str) -> None:
     named = dataclasses.replace(DESCRIPTION, candidates=(Candidate(address, 53), *DESCRIPTION.candidates))
     assert description_of(sdp_of(named, "active")) == DESCRIPTION
+
+
+async def test_no_server_is_asked_and_nothing_waits_for_what_was_lost(monkeypatch: pytest.MonkeyPatch) -> None:
+    made: list[RTCConfiguration] = []
+
+    def make(configuration: RTCConfiguration) -> RTCPeerConnection:
+        made.append(configuration)
+        return RTCPeerConnection(configuration)
+
+    monkeypatch.setattr(direct_peer, "RTCPeerConnection", make)
+    peer = AiortcPeer(Heard())
+    assert [one.iceServers for one in made] == [[]]
+    channel = peer._channel
+    assert (channel.negotiated, channel.id, channel.ordered, channel.maxRetransmits) == (True, 0, False, 0)
+    await peer.close()
+
+
+async def test_who_names_no_address_that_may_be_asked_can_still_connect_by_asking() -> None:
+    at_alice, at_bob = Heard(), Heard()
+    alice, bob = AiortcPeer(at_alice), AiortcPeer(at_bob)
+    async with asyncio.timeout(WAIT_S):
+        offer = await alice.offer()
+        answer = await bob.answer(dataclasses.replace(offer, candidates=(Candidate(LOCAL_NAME, 9),)))
+        assert answer.candidates
+        await alice.accept(answer)
+        await at_alice.opening.wait()
+        await at_bob.opening.wait()
+        await asyncio.gather(alice.close(), bob.close())
+
+
+async def test_a_channel_that_is_closed_while_it_is_made_leaves_nothing_open() -> None:
+    def sockets() -> set[str]:
+        names = [f"/proc/self/fd/{number}" for number in os.listdir("/proc/self/fd")]
+        return {os.readlink(name) for name in names if os.path.lexists(name) and "socket" in os.readlink(name)}
+
+    before = sockets()
+    for turns in range(12):
+        peer = AiortcPeer(Heard())
+        describing = asyncio.create_task(peer.offer())
+        for _ in range(turns):
+            await asyncio.sleep(0)
+        await peer.close()
+        await asyncio.gather(describing, return_exceptions=True)
+    assert sockets() == before
+
+
+async def test_a_channel_that_is_closed_while_it_opens_asks_for_consent_no_more() -> None:
+    for delay_ms in range(0, 50, 5):
+        alice, bob = AiortcPeer(Heard()), AiortcPeer(Heard())
+        await alice.accept(await bob.answer(await alice.offer()))
+        await asyncio.sleep(delay_ms / 1000)
+        await asyncio.gather(alice.close(), bob.close())
+    left = [str(task.get_coro()) for task in asyncio.all_tasks()]
+    assert [name for name in left if "query_consent" in name] == []
+
+
+async def test_what_would_wait_behind_others_is_not_sent() -> None:
+    peer = AiortcPeer(Heard())
+    sent: list[bytes] = []
+    channel = SimpleNamespace(readyState="open", bufferedAmount=direct_peer.UNSENT_BYTES_MAX, send=sent.append)
+    peer._channel = channel  # type: ignore[assignment]
+    peer.send(b"first")
+    channel.bufferedAmount += 1
+    peer.send(b"second")
+    assert sent == [b"first"]
+    await peer.close()
 
 
 async def test_two_peers_connect_without_any_server_and_hear_each_other() -> None:
@@ -92,4 +164,5 @@ async def test_another_certificate_than_the_one_described_opens_nothing() -> Non
         await alice.accept(dataclasses.replace(answer, fingerprint=bytes(32)))
         await at_alice.ending.wait()
         assert not at_alice.opening.is_set()
+        assert at_alice.keys.is_set(), "nobody keeps the keys' exchange from beginning"
         await asyncio.gather(alice.close(), bob.close())

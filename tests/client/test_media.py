@@ -18,6 +18,7 @@ from ringthrough.client.conversation import Conversation
 from ringthrough.client.lanes import Lanes
 from ringthrough.client.media import FRAME_BODY_BYTES, SIGNAL_KIND_MEDIA, CallMedia, NullSink, PcmSource, SilentSource
 from ringthrough.e2ee.sframe import SFrameReceiver, SFrameSender, call_key, open_frame, seal_frame
+from ringthrough.protocol.carriers import Way
 from ringthrough.protocol.frames import BundleId
 from ringthrough.protocol.lane_plan import Steps
 from ringthrough.protocol.lanes import LaneId
@@ -196,4 +197,6 @@ async def test_packets_are_short_while_both_ends_have_room_for_it(world: World) 
     say(3)
     contents = [payload.decode(open_frame(receiver, body[1:]).payload) for body in sent]
     assert [packet_slots(content.packet) for content in contents] == [3, 1, 1, 3]
+    media.direct._carriers.way = Way.DIRECT
+    assert media._fitting() is DIRECT, "on the direct channel alone they always are"
     assert [content.report.takes_short for content in contents] == [True, True, True, False]

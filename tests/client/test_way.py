@@ -12,8 +12,10 @@ from ringthrough.client.calls import Call
 from ringthrough.client.direct import Direct
 from ringthrough.client.lanes import Lanes
 from ringthrough.client.way import CallWay, sample_of
+from ringthrough.protocol.carriers import Way
 from ringthrough.protocol.lane_control import Level
 from ringthrough.protocol.verdicts import WARM_UP_MS, Sample, Verdict
+from ringthrough.protocol.verdicts import Direct as Found
 
 from .conftest import WAIT_S, World, soon
 from .test_calls import talking
@@ -76,6 +78,11 @@ async def test_the_needier_direction_counts_and_a_lean_one_above_all(world: Worl
     controller.level, controller.level_back = Level.BOOST, Level.LEAN
     sample = sample_of(lanes, direct, now_ms)
     assert (sample.level, sample.is_narrow) == (Level.LEAN, True)
+    # What the lanes measure is not in the way of what goes directly.
+    direct._carriers.way, direct.found = Way.DIRECT, Found.OPEN
+    assert sample_of(lanes, direct, now_ms) == Sample(
+        direct=Found.OPEN, lanes_opened=lanes.lanes_opened, lanes_died=lanes.lanes_died
+    )
 
 
 async def test_a_lane_that_died_is_told_and_one_that_was_left_is_not(world: World) -> None:

@@ -45,9 +45,15 @@ def add_parsers(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -
     """Declare the commands."""
     call = commands.add_parser("call", help="call somebody")
     call.add_argument("to", help="@handle, @handle@host, or the title of a group")
+    call.add_argument(
+        "--direct",
+        action="store_true",
+        help="let them see your address, and talk directly where UDP passes (two people)",
+    )
     call.set_defaults(run=_call)
     answer = commands.add_parser("answer", help="wait for a call and take it")
     answer.add_argument("--decline", action="store_true", help="decline it instead")
+    answer.add_argument("--direct-with", metavar="@HANDLE", help="the same as call --direct, when they call")
     answer.add_argument("--wait", type=float, default=None, metavar="SECONDS", help="give up after this long")
     answer.set_defaults(run=_answer)
     for parser in (call, answer):
@@ -55,10 +61,6 @@ def add_parsers(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -
             "--in", dest="speak", type=Path, metavar="FILE", help="say this instead of the microphone"
         )
         parser.add_argument("--out", dest="hear", type=Path, metavar="FILE", help="write what is heard to this WAV")
-        parser.add_argument(
-            "--direct", action="store_true",
-            help="let the other side see your address, and talk directly where UDP passes (two people only)",
-        )  # fmt: skip
         parser.add_argument("--seconds", type=float, default=None, help="hang up after this long")
 
 
@@ -109,7 +111,7 @@ async def _answer(args: argparse.Namespace) -> int:
         if call.ended.done():
             emit(args, "too late: the caller has given up", event="ended", reason=call.ended.result().value)
             return 1
-        call.shows_address = args.direct
+        call.shows_address = caller == args.direct_with
         call.answer(source, sink)
         return await _talk(args, client, call, source)
 

@@ -6,6 +6,7 @@ All rules are in `ringthrough.protocol.calls`; here its actions are carried out.
 from __future__ import annotations
 
 import asyncio
+import importlib.util
 import logging
 from collections.abc import Callable
 
@@ -21,7 +22,7 @@ from ringthrough.protocol.verdicts import Verdict
 from .callline import CallLine
 from .context import Context
 from .conversation import Conversation
-from .direct import OpenPeer
+from .direct import News, OpenPeer, Peer
 from .errors import CallFailed, ClientError
 from .first_frame import FirstFrame
 from .identity import Credential
@@ -255,7 +256,7 @@ class CallManager:
         assert call.source is not None, "a call starts with its devices chosen"
         assert call.sink is not None
         assert call.line is not None, "its line is open since it began to ring"
-        open_peer = _peers() if call.shows_address and _is_between_two(call.conversation) else None
+        open_peer = _opens_peers() if call.shows_address else None
         lanes = call.line.lanes
         media = CallMedia(
             call.conversation, call.call_id, peer, call.source, call.sink, lanes, self._heard, open_peer
@@ -375,18 +376,18 @@ class CallManager:
         )
 
 
-def _is_between_two(conversation: Conversation) -> bool:
-    return len({credential.account_id for _, credential in conversation.members()}) == 2
-
-
-def _peers() -> OpenPeer | None:
+def _opens_peers() -> OpenPeer | None:
     """What makes direct channels here; None without the extra `direct`."""
-    try:
-        from .direct_peer import AiortcPeer
-    except ImportError as e:
-        log.warning("no direct channel: %s; install ringthrough[direct]", e)
+    if importlib.util.find_spec("aiortc") is None:
+        log.warning("no direct channel is made: install ringthrough[direct]")
         return None
-    return AiortcPeer
+    return _open_peer
+
+
+async def _open_peer(news: News) -> Peer:
+    # It takes the third of a second to import, in which no sound would be sent.
+    module = await asyncio.to_thread(importlib.import_module, "ringthrough.client.direct_peer")
+    return module.AiortcPeer(news)  # type: ignore[no-any-return]
 
 
 def _reason(failure: BaseException) -> str:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable, Coroutine
+from collections.abc import Awaitable, Callable, Coroutine
 from enum import Enum
 from typing import Any, Protocol
 
@@ -34,7 +34,7 @@ from ringthrough.e2ee.sframe import (
     open_frame,
     seal_frame,
 )
-from ringthrough.protocol.carriers import Arrivals, Attempts, Carriers, Step, Way
+from ringthrough.protocol.carriers import STOPPED_MS, Arrivals, Attempts, Carriers, Step, Way
 from ringthrough.protocol.limits import padded_size
 from ringthrough.protocol.verdicts import Direct as Found
 
@@ -43,6 +43,10 @@ log = logging.getLogger(__name__)
 FRAME, ANSWER = b"\x01", b"\x02"
 SEQ_BYTES, BEHIND_BYTES = 4, 2
 STEP_S = 0.1
+BEGIN_MS = 1000
+"""Attempts begin no closer to one another, whatever the other side offers or asks."""
+UNREAD_MS = 20
+"""So long after this device was stopped itself, what came meanwhile has been read."""
 REFUSAL_S = 1.0
 """An end of the channel is told so much later: a refusal may explain it."""
 REFUSED_AGAIN_S = (1.0, 3.0, 7.0)
@@ -95,14 +99,14 @@ class News(Protocol):
         """It failed, or ended."""
 
 
-OpenPeer = Callable[[News], Peer]
+OpenPeer = Callable[[News], Awaitable[Peer]]
 
 
 class Outside(Protocol):
     """What the channel needs of its call."""
 
-    def signal_on_lanes(self, sealed: bytes) -> None:
-        """Send signalling."""
+    def signal_on_lanes(self, sealed: bytes) -> bool:
+        """Send signalling; False when no lane takes it now."""
 
     def frame_on_lanes(self, sealed: bytes) -> bool:
         """Send a frame; False when it was dropped."""
@@ -164,6 +168,13 @@ class Direct:
         self._loop = asyncio.get_running_loop()
         self._last = 0
         """The newest attempt's number."""
+        self._began_ms = float("-inf")
+        """When it began."""
+        self._offered: tuple[int, Description] | None = None
+        """The peer's newest offer, until an attempt may begin."""
+        self._is_asking = False
+        """The other side is to offer again, and has not been told yet."""
+        self._ticked_ms = self._judges_ms = float("-inf")
         self.attempt: _Attempt | None = None
         self._is_peer_here = False
         self._is_over = False
@@ -183,6 +194,11 @@ class Direct:
         return self._carriers.way is Way.DIRECT
 
     @property
+    def is_open(self) -> bool:
+        """Whether there is a channel: frames may come twice."""
+        return self.attempt is not None and self.attempt.is_open
+
+    @property
     def frames(self) -> int:
         """Sent on the channel so far."""
         return self._carriers.frames_direct
@@ -198,8 +214,9 @@ class Direct:
             for timer in (*self._timers, self._explaining, self._ticking):
                 if timer is not None:
                     timer.cancel()
-            if self.attempt is not None:
-                self._leave_peer(self.attempt)
+            attempt, self.attempt = self.attempt, None
+            if attempt is not None:
+                self._leave_peer(attempt)
             await asyncio.gather(*self._tasks, return_exceptions=True)
 
     def take_key(self, base_key: bytes, epoch: int, old_key_s: float) -> None:
@@ -219,19 +236,34 @@ class Direct:
         self._is_peer_here = True
         if self._open_peer is not None:
             self._attempts.wanted(self._now_ms())
-        elif self._offers:  # who waits for an offer would not learn otherwise; whose offer comes gets its answer
-            self._refuse()
-            self._timers += [self._loop.call_later(after_s, self._refuse) for after_s in REFUSED_AGAIN_S]
+        else:
+            self._refuse_unasked()
+
+    def forbid(self) -> None:
+        """There is no channel in this call any more."""
+        if self._open_peer is None:
+            return
+        self._open_peer = None
+        self._offered = None
+        self._refused()
+        if self._is_peer_here:
+            self._refuse_unasked()
+
+    def _refuse_unasked(self) -> None:
+        # Until the other side has offered it need not be told: its offer is answered.
+        if not self._offers and self._last == 0:
+            return
+        self._refuse()
+        self._timers += [self._loop.call_later(after_s, self._refuse) for after_s in REFUSED_AGAIN_S]
 
     def network_changed(self) -> None:
         """This device has lost an address: what was found there is worth nothing."""
-        if not self._is_peer_here or self._open_peer is None:
+        if not self._is_peer_here or self._open_peer is None or self._is_over:
             return
+        if self.attempt is not None:
+            self._end_channel()
         self._attempts.wanted(self._now_ms())
-        if not self._offers:
-            self._say("ask", self._last)
-        elif self.attempt is not None:
-            self._begin(None)
+        self._is_asking = not self._offers
 
     # Frames
 
@@ -247,7 +279,7 @@ class Direct:
 
     def came_by_lanes(self, counter: int) -> None:
         """An authentic frame with this SFrame counter came on the lanes."""
-        if self._is_open:
+        if self.is_open:
             self._arrivals.by_lanes(counter, self._now_ms())
 
     def received(self, message: bytes) -> None:
@@ -265,18 +297,20 @@ class Direct:
             if self._outside.open_frame(rest) is not Heard.REFUSED:
                 self._write(ANSWER + seq + behind_ms.to_bytes(BEHIND_BYTES))
 
-    @property
-    def _is_open(self) -> bool:
-        return self.attempt is not None and self.attempt.is_open
-
     def _write(self, message: bytes) -> None:
         if self.attempt is not None and self.attempt.is_open and self.attempt.peer is not None:
             self.attempt.peer.send(message)
 
     def _tick(self) -> None:
-        if not self._is_open:
+        if not self.is_open:
             return
-        for sealed in self._carriers.tick(self._now_ms()):
+        now_ms = self._now_ms()
+        if now_ms - self._ticked_ms > STOPPED_MS:
+            self._judges_ms = now_ms + UNREAD_MS
+        self._ticked_ms = now_ms
+        if now_ms < self._judges_ms:
+            return
+        for sealed in self._carriers.tick(now_ms):
             self._outside.frame_on_lanes(sealed)
         if self._carriers.is_lost:
             self.channel_ended()
@@ -299,32 +333,47 @@ class Direct:
 
     def _step(self) -> None:
         self._tick()
-        match self._attempts.step(self._now_ms()):
-            case Step.BEGIN:
-                self._begin(None)
-            case Step.GIVE_UP:
-                self.channel_ended()
+        if self._is_asking and self._say("ask", self._last):
+            self._is_asking = False
+        now_ms = self._now_ms()
+        step = self._attempts.step(now_ms)
+        if step is Step.GIVE_UP:
+            self.channel_ended()
+        elif now_ms - self._began_ms >= BEGIN_MS:
+            offered, self._offered = self._offered, None
+            if offered is not None or step is Step.BEGIN:
+                self._begin(offered)
 
     def _begin(self, offer: tuple[int, Description] | None) -> None:
         """Another attempt: ours, or the answer to the one of this number."""
-        assert self._open_peer is not None
         # Words that flicker help nobody: what was found stands until another attempt finds more.
-        is_news = self._is_open or self.found is Found.OFF
-        self._end_channel()
+        is_news = self.is_open or self.found is Found.OFF
+        if self.is_open:
+            self._end_channel()
+        elif self.attempt is not None:
+            self._leave_peer(self.attempt)
         self._last = self._last + 1 if offer is None else offer[0]
+        self._began_ms = self._now_ms()
         self._cancel_explaining()
-        self._attempts.began(self._now_ms())
+        self._attempts.began(self._began_ms)
         self.attempt = attempt = _Attempt(self, self._last, is_described=offer is not None)
         if is_news:
             self._show(Found.TRYING)
-        attempt.peer = peer = self._open_peer(attempt)
+        self._spawn(self._describe(attempt, None if offer is None else offer[1]), attempt)
 
-        async def describe() -> None:
-            described = await (peer.offer() if offer is None else peer.answer(offer[1]))
-            if self.attempt is attempt:
-                self._say("offer" if offer is None else "answer", attempt.number, described)
-
-        self._spawn(describe(), attempt)
+    async def _describe(self, attempt: _Attempt, offer: Description | None) -> None:
+        assert self._open_peer is not None
+        peer = await self._open_peer(attempt)
+        if self.attempt is not attempt:
+            await peer.close()
+            return
+        attempt.peer = peer
+        described = await (peer.offer() if offer is None else peer.answer(offer))
+        kind: Kind = "offer" if offer is None else "answer"
+        if self.attempt is attempt and not self._say(kind, attempt.number, described):
+            # No lane took it: the other side knows nothing of this attempt.
+            self._end_channel()
+            self._attempts.wanted(self._now_ms())
 
     def channel_opened(self) -> None:
         """The present attempt's channel takes messages."""
@@ -371,9 +420,10 @@ class Direct:
         async def run() -> None:
             try:
                 await work
-            except Exception as e:  # another program's peer has described what WebRTC cannot take
+            except Exception as e:  # no fault of the network: what was described cannot be taken, or not made here
                 log.info("no direct channel: %s: %s", type(e).__name__, e)
                 if attempt is not None:
+                    attempt.is_described = False
                     attempt.closed()
 
         task = self._loop.create_task(run())
@@ -382,13 +432,13 @@ class Direct:
 
     # What the devices say to each other
 
-    def _say(self, kind: Kind, number: int, description: Description | None = None) -> None:
+    def _say(self, kind: Kind, number: int, description: Description | None = None) -> bool:
         if self._sender is None or self._is_over:
-            return
+            return False
         payload = encode_direct(DirectMessage(kind, number, description))
         overhead = SIGNAL_KIND_BYTES + HEADER_BYTES_MAX + LENGTH_BYTES + TAG_BYTES
         total = padded_size(overhead + len(payload)) - SIGNAL_KIND_BYTES
-        self._outside.signal_on_lanes(seal_frame(self._sender, payload, total))
+        return self._outside.signal_on_lanes(seal_frame(self._sender, payload, total))
 
     def _refuse(self) -> None:
         self._say("refuse", self._last)
@@ -407,7 +457,7 @@ class Direct:
             return
         match message:
             case DirectMessage("offer", number, Description() as offer) if not self._offers and number > self._last:
-                self._begin((number, offer))
+                self._offered = (number, offer)
             case DirectMessage("answer", number, Description() as answer):
                 self._accept(number, answer)
             case DirectMessage("ask") if self._offers:
@@ -419,12 +469,14 @@ class Direct:
         attempt = self.attempt
         if not self._offers or attempt is None or attempt.number != number or attempt.is_described:
             return
+        if attempt.peer is None:
+            return
         attempt.is_described = True
-        assert attempt.peer is not None
         self._spawn(attempt.peer.accept(answer), attempt)
 
     def _refused(self) -> None:
         self._cancel_explaining()
+        self._is_asking = False
         self._end_channel()
         self._attempts.refused()
         self._show(Found.OFF)

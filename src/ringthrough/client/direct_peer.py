@@ -20,6 +20,8 @@ from ringthrough.e2ee.direct import CANDIDATES_MAX, Candidate, Description
 
 from .direct import News
 
+SETTLE_S = 0.1
+"""So long after its end, what aioice had under way has come to its end too."""
 PRIORITY = 2_113_937_151
 """Of the first address of a device; RFC 8445 section 5.1.2."""
 UNSENT_BYTES_MAX = 2048
@@ -30,8 +32,10 @@ _CANDIDATE = re.compile(r"^a=candidate:\S+ 1 udp \d+ (\S+) (\d+) typ host", re.I
 
 def sdp_of(description: Description, setup: str) -> str:
     """The session description (RFC 8866) of a data channel and nothing else, from fields that were checked.
-    `setup`: "actpass" or "active" (RFC 8842)."""
+    `setup`: "actpass" or "active" (RFC 8842). Where no address is left, it does not say that none will come: who has
+    none that may be asked can still ask us."""
     fingerprint = description.fingerprint.hex(":").upper()
+    asked = [candidate for candidate in description.candidates if _may_be_asked(candidate.address)]
     lines = [
         "v=0",
         "o=- 1 1 IN IP4 0.0.0.0",
@@ -49,10 +53,9 @@ def sdp_of(description: Description, setup: str) -> str:
         "a=max-message-size:65536",
         *(
             f"a=candidate:{n + 1} 1 udp {PRIORITY - n} {candidate.address} {candidate.port} typ host"
-            for n, candidate in enumerate(description.candidates)
-            if _may_be_asked(candidate.address)
+            for n, candidate in enumerate(asked)
         ),
-        "a=end-of-candidates",
+        *(["a=end-of-candidates"] if asked else []),
     ]
     return "".join(f"{line}\r\n" for line in lines)
 
@@ -78,9 +81,7 @@ def description_of(sdp: str) -> Description:
 
 def _may_be_asked(address: str) -> bool:
     """A peer names the addresses to which this device sends its first packets: none that reaches programs of this
-    device alone, or many devices. Names in .local are resolved by multicast, within one network."""
-    if address.endswith(".local"):
-        return True
+    device alone, or many devices. A name in .local is whatever any device of this network says that it is."""
     try:
         parsed = ipaddress.ip_address(address)
     except ValueError:
@@ -98,6 +99,8 @@ class AiortcPeer:
             "", negotiated=True, id=0, ordered=False, maxRetransmits=0
         )
         self._is_closed = False
+        self._work = asyncio.Lock()
+        """aioice forgets sockets that it is still opening when it is closed: one thing after the other."""
         self._looking: asyncio.Task[None] | None = None
         self._connection.on("iceconnectionstatechange", self._ice_changed)
         self._connection.on("connectionstatechange", self._changed)
@@ -107,16 +110,19 @@ class AiortcPeer:
 
     async def offer(self) -> Description:
         """Describe this end."""
-        return await self._describe(await self._connection.createOffer())
+        async with self._work:
+            return await self._describe(await self._connection.createOffer())
 
     async def answer(self, offer: Description) -> Description:
         """Connect to who offered, and describe this end."""
-        await self._connection.setRemoteDescription(RTCSessionDescription(sdp_of(offer, "actpass"), "offer"))
-        return await self._describe(await self._connection.createAnswer())
+        async with self._work:
+            await self._connection.setRemoteDescription(RTCSessionDescription(sdp_of(offer, "actpass"), "offer"))
+            return await self._describe(await self._connection.createAnswer())
 
     async def accept(self, answer: Description) -> None:
         """Connect to who answered the offer."""
-        await self._connection.setRemoteDescription(RTCSessionDescription(sdp_of(answer, "active"), "answer"))
+        async with self._work:
+            await self._connection.setRemoteDescription(RTCSessionDescription(sdp_of(answer, "active"), "answer"))
 
     def send(self, message: bytes) -> None:
         """On the open channel, now or never."""
@@ -128,7 +134,12 @@ class AiortcPeer:
         self._is_closed = True
         if self._looking is not None:
             self._looking.cancel()
-        await self._connection.close()
+        async with self._work:
+            await self._connection.close()
+            # Checks of the path that came to their end at the same time leave a task that asks for consent for ever.
+            await asyncio.sleep(SETTLE_S)
+            if self._connection.sctp is not None:
+                await self._connection.sctp.transport.transport._connection.close()
 
     async def _describe(self, local: RTCSessionDescription) -> Description:
         await self._connection.setLocalDescription(local)
@@ -142,13 +153,13 @@ class AiortcPeer:
     async def _look_for_keys(self) -> None:
         """Wait until anything but checks of the path has come on it: then nobody keeps the keys' exchange from
         beginning."""
-        sctp = self._connection.sctp
-        while sctp is not None:
-            report = sctp.transport._get_stats()
-            if any(stats.bytesReceived > 0 for stats in report.values()):
-                self._news.keys_heard()
-                return
+        while not self._has_heard_keys():
             await asyncio.sleep(LOOK_S)
+        self._news.keys_heard()
+
+    def _has_heard_keys(self) -> bool:
+        sctp = self._connection.sctp
+        return sctp is not None and any(s.bytesReceived > 0 for s in sctp.transport._get_stats().values())
 
     def _changed(self) -> None:
         if self._connection.connectionState in ("failed", "closed"):
@@ -159,8 +170,11 @@ class AiortcPeer:
             self._news.opened()
 
     def _ended(self) -> None:
-        if not self._is_closed:
-            self._news.closed()
+        if self._is_closed:
+            return
+        if self._has_heard_keys():
+            self._news.keys_heard()
+        self._news.closed()
 
     def _heard(self, message: bytes | str) -> None:
         if isinstance(message, bytes) and not self._is_closed:

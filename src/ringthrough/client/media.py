@@ -55,6 +55,11 @@ OLD_KEY_S = 10.0
 """How long frames of the epoch before are still opened after a commit (docs/spec/media.md)."""
 
 
+def is_between_two(conversation: Conversation) -> bool:
+    """Whether two accounts are in it."""
+    return len({credential.account_id for _, credential in conversation.members()}) == 2
+
+
 class AudioSource(Protocol):
     """Where the voice comes from: 16 kHz mono int16, one slot of 20 ms at a time, at the pace of real time."""
 
@@ -134,8 +139,9 @@ class MediaStats:
     dropped_at_sender: int = 0
     received: int = 0
     refusals: dict[str, int] = field(default_factory=dict)
-    """Frames that were not authentic, and those with a malformed payload: how many, by the reason. `replayed` counts
-    also copies of frames that came by both ways."""
+    """Frames that were not authentic, and those with a malformed payload: how many, by the reason."""
+    copies: int = 0
+    """Frames that came once more while there were two ways."""
     first_audio_ms: float | None = None
     """From the start of the media to the first sound played."""
     played: int = 0
@@ -241,6 +247,7 @@ class CallMedia:
         finally:
             for timer in self._timers:
                 timer.cancel()
+            self.lanes.on_address_lost = lambda: None
             self._conversation.on_progress.remove(self._take_new_keys)
 
     async def _watch(self) -> None:
@@ -323,9 +330,9 @@ class CallMedia:
         elif kind == SIGNAL_KIND_MEDIA and self.open_frame(sealed) is not Heard.REFUSED:
             self.direct.came_by_lanes(decode_header(sealed).ctr)
 
-    def signal_on_lanes(self, sealed: bytes) -> None:
-        """Send signalling of the direct channel."""
-        self.lanes.send(SIGNAL_KIND_DIRECT + sealed)
+    def signal_on_lanes(self, sealed: bytes) -> bool:
+        """Send signalling of the direct channel; False when no lane takes it now."""
+        return self.lanes.send(SIGNAL_KIND_DIRECT + sealed)
 
     def frame_on_lanes(self, sealed: bytes) -> bool:
         """Send a sealed frame; False when it was dropped."""
@@ -337,10 +344,14 @@ class CallMedia:
             frame = open_frame(self._receiver, sealed)
             content = payload.decode(frame.payload)
         except (SFrameError, MalformedPayload) as e:
-            self.stats.refuse(e.reason)
+            is_copy = e.reason == Replayed.reason
+            if is_copy and self.direct.is_open:
+                self.stats.copies += 1
+            else:
+                self.stats.refuse(e.reason)
             if isinstance(e, UnknownKid):
                 self._early.append(sealed)
-            return Heard.COPY if e.reason == Replayed.reason else Heard.REFUSED
+            return Heard.COPY if is_copy else Heard.REFUSED
         now_ms = self._now_ms()
         self.stats.received += 1
         self.peer_report = content.report
@@ -382,6 +393,9 @@ class CallMedia:
             # A leaf that becomes free goes to the next who is added, and that is not whom we called (CANNOT-FORGE).
             self._lost.set()
             return
+        if not is_between_two(self._conversation):
+            # Who was added holds the keys of the signalling too, and could ask for this device's address.
+            self.direct.forbid()
         own_leaf = self._conversation.group().own_leaf
         for epoch, base_key in context.store.call_keys(self._conversation.id, self._call_id):
             if epoch <= self._epoch:

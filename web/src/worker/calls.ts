@@ -358,6 +358,11 @@ export class Calls {
     const watch = async (): Promise<void> => {
       while (this.current === current) {
         await current.conversation.progress.next(this.context.signal)
+        // Who was added holds the keys of the signalling too, and could ask for this device's address.
+        if (current.whyNotDirect !== "group" && this.whyNotDirect(current.conversation) === "group") {
+          current.whyNotDirect = "group"
+          media.direct.forbid("group")
+        }
         if (!(await media.takeNewKeys())) return this.step((m, now) => m.fail(now))
       }
     }

@@ -158,7 +158,8 @@ export class Direct {
     if (early !== undefined) this.obey(early)
   }
 
-  private forbid(why: WhyOff): void {
+  /** Leaves the channel, and refuses any other in this call. */
+  forbid(why: WhyOff): void {
     clearTimeout(this.explaining)
     this.forbidden ??= why
     this.release()
