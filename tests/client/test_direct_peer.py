@@ -160,9 +160,9 @@ async def test_another_certificate_than_the_one_described_opens_nothing() -> Non
     at_alice, at_bob = Heard(), Heard()
     alice, bob = AiortcPeer(at_alice), AiortcPeer(at_bob)
     async with asyncio.timeout(WAIT_S):
-        answer = await bob.answer(await alice.offer())
-        await alice.accept(dataclasses.replace(answer, fingerprint=bytes(32)))
-        await at_alice.ending.wait()
-        assert not at_alice.opening.is_set()
-        assert at_alice.keys.is_set(), "nobody keeps the keys' exchange from beginning"
+        offer = await alice.offer()
+        await alice.accept(await bob.answer(dataclasses.replace(offer, fingerprint=bytes(32))))
+        await at_bob.ending.wait()
+        assert not at_bob.opening.is_set()
+        assert at_bob.keys.is_set(), "nobody keeps the keys' exchange from beginning"
         await asyncio.gather(alice.close(), bob.close())

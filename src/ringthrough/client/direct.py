@@ -142,8 +142,7 @@ class _Attempt:
             self._direct.channel_opened()
 
     def received(self, message: bytes) -> None:
-        if self._is_current:
-            self._direct.received(message)
+        self._direct.received(message)
 
     def closed(self) -> None:
         if self._is_current:
