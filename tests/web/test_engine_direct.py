@@ -55,12 +55,17 @@ async def page(engine_browser: Browser, site: Site) -> Profile:
     return make
 
 
-async def in_call(alice: Tab, bob: Tab, *, hides: tuple[bool, bool] = (False, False)) -> str:
-    """Alice calls Bob, who had written to each other before; both hear each other."""
+async def in_call(
+    alice: Tab, bob: Tab, *, hides: tuple[bool, bool] = (False, False), group: str | None = None
+) -> str:
+    """Alice calls Bob, who had written to each other before, or a group of the two; both hear each other."""
     conversation = await alice.call("conversationWith", (await bob.call("account"))["address"])
     await alice.call("sendText", conversation, "May I call?", None)
     there = await bob.conversation((await alice.call("account"))["address"], "request")
     await bob.call("acceptRequest", there["id"])
+    if group is not None:
+        conversation = await alice.call("createGroup", group, ["@bob"])
+        await bob.conversation(group)
     call: str = await alice.call("placeCall", conversation)
     await phase(bob, call, "ringing_here")
     await attach(alice, call, hides[0])
@@ -204,6 +209,24 @@ async def test_who_hides_the_address_in_the_middle_of_a_call_leaves_the_direct_w
     assert (await direct(hiding, lambda view: True))["framesDirect"] == view["framesDirect"]
     verdicts = [e["call"]["verdicts"] for tab in (alice, bob) for e in (await tab.news("call"))[-1:]]
     assert [v["verdict"] for found in verdicts for v in found if v["verdict"].startswith("direct")] == []
+    await alice.call("hangUp", call)
+
+
+async def test_a_third_account_in_the_conversation_ends_the_direct_way(page: Profile, sdk: Sdk) -> None:
+    alice, bob = await page("alice"), await page("bob")
+    await sdk("carol")
+    call = await in_call(alice, bob, group="Tea")
+    for tab in (alice, bob):
+        await carried(tab)
+    tea = await alice.conversation("Tea")
+    await alice.call("addMembers", tea["id"], ["@carol"])
+    for tab in (alice, bob):
+        view = await direct(tab, lambda view: view["state"] == "off")
+        assert view["clause"] == ", as all calls in groups."
+        assert not view["carries"]
+        await heard_for(tab, 20)
+        made = await tab.page.evaluate("window.connections.map(({ connection }) => connection.connectionState)")
+        assert made == ["closed"]
     await alice.call("hangUp", call)
 
 
