@@ -59,7 +59,7 @@ def wild(seed: int) -> list[Step]:
         lanes_max = 4 if chance.random() < 0.01 else lanes_max
         fields: dict[str, Any] = {
             "level": chance.choice((1, 1, 1, 1, 0, 2, 3)),
-            "is_narrow": chance.random() < 0.1,
+            "is_narrow": chance.random() < 0.4,
             "miss_share": chance.choice((0.0, 0.0, 0.02, 0.05, 0.08)),
             "queueing_ms": chance.choice((0, 0, 10, 40, 200)),
             "round_trip_ms": chance.choice((20, 100, 299, 300, 500)) if chance.random() < 0.3 else 50,

@@ -107,6 +107,9 @@ BREAK_MS = 2_000
 """What is missed may be told so long before the silence that it began with."""
 AFTER_BREAK_MS = 20_000
 """For so long after a break, what was lost with it still looks like a way that loses packets."""
+NARROW_THERE_MS = 6_000
+"""Less is sent for so long before it is laid to the other side: it is also for up to 5 s, until either end has found
+out whether short packets made answers late."""
 WARM_UP_MS = 3_000
 """Before so much of the call was measured nothing is said to be clear."""
 
@@ -144,6 +147,7 @@ class Watch:
         self._silent_since_opened: int | None = None
         """How many lanes had been opened when the present silence began."""
         self._is_measured = False
+        self._narrow_since_ms: float | None = None
         self._lossy_since_ms = 0.0
         self._was_lossy = False
         """Packets got lost before the present silence, too."""
@@ -153,10 +157,7 @@ class Watch:
         """Take what is known now."""
         last, self._last = self._last, sample
         self._is_measured = True
-        if sample.level is Level.LEAN:
-            self._tell(Verdict.NARROW, now_ms + RECENT_MS)
-        elif sample.is_narrow:
-            self._tell(Verdict.NARROW_THERE, now_ms + RECENT_MS)
+        self._note_narrow(sample, now_ms)
         if sample.level > Level.NORMAL or (sample.miss_share > BOOST_BELOW and sample.queueing_ms < QUEUEING_MS):
             self._note_loss(now_ms)
         if sample.round_trip_ms >= FAR_MS and sample.queueing_ms < QUEUEING_MS:
@@ -169,6 +170,16 @@ class Watch:
             # It was left on purpose, and what says so came late.
             self._until_ms.pop(Verdict.DIRECT_LOST, None)
         self._note_silence(sample, last, now_ms)
+
+    def _note_narrow(self, sample: Sample, now_ms: float) -> None:
+        if not sample.is_narrow:
+            self._narrow_since_ms = None
+        elif self._narrow_since_ms is None:
+            self._narrow_since_ms = now_ms
+        if sample.level is Level.LEAN:
+            self._tell(Verdict.NARROW, now_ms + RECENT_MS)
+        elif self._narrow_since_ms is not None and now_ms - self._narrow_since_ms >= NARROW_THERE_MS:
+            self._tell(Verdict.NARROW_THERE, now_ms + RECENT_MS)
 
     def _note_loss(self, now_ms: float) -> None:
         if now_ms < self._broken_until_ms:

@@ -10,6 +10,11 @@ export const FAR_MS = 300
 export const BREAK_MS = 2000
 /** For so long after a break, what was lost with it still looks like a way that loses packets. */
 export const AFTER_BREAK_MS = 20_000
+/**
+ * Less is sent for so long before it is laid to the other side: it is also for up to 5 s, until either end has found
+ * out whether short packets made answers late.
+ */
+export const NARROW_THERE_MS = 6000
 /** Before so much of the call was measured nothing is said to be clear. */
 export const WARM_UP_MS = 3000
 

@@ -3,7 +3,7 @@
 // Pure: times are milliseconds of one monotonic clock. The same rules run in `ringthrough.protocol.verdicts`;
 // `vectors/verdicts` holds the two together.
 import { BOOST_BELOW, Level, QUEUEING_MS } from "./lane-control-constants.js"
-import { AFTER_BREAK_MS, BREAK_MS, Direct, DIRECT_VERDICTS, EVENT_MS, EXPLAINS, FAR_MS, RECENT_MS, Verdict, WARM_UP_MS, WORDS } from "./verdicts-table.js"
+import { AFTER_BREAK_MS, BREAK_MS, Direct, DIRECT_VERDICTS, EVENT_MS, EXPLAINS, FAR_MS, NARROW_THERE_MS, RECENT_MS, Verdict, WARM_UP_MS, WORDS } from "./verdicts-table.js"
 
 export { Direct, Verdict, WORDS }
 
@@ -41,6 +41,7 @@ export class Watch {
   /** How many lanes had been opened when the present silence began. */
   private silentSinceOpened: number | undefined
   private isMeasured = false
+  private narrowSinceMs: number | undefined
   private lossySinceMs = 0
   /** Packets got lost before the present silence, too. */
   private wasLossy = false
@@ -55,8 +56,11 @@ export class Watch {
     this.isMeasured = true
     const tell = (verdict: Verdict, forMs: number): unknown => this.untilMs.set(verdict, nowMs + forMs)
     const isQueued = sample.queueingMs >= QUEUEING_MS
+    this.narrowSinceMs = sample.isNarrow ? this.narrowSinceMs ?? nowMs : undefined
     if (sample.level === Level.LEAN) tell(Verdict.NARROW, RECENT_MS)
-    else if (sample.isNarrow) tell(Verdict.NARROW_THERE, RECENT_MS)
+    else if (this.narrowSinceMs !== undefined && nowMs - this.narrowSinceMs >= NARROW_THERE_MS) {
+      tell(Verdict.NARROW_THERE, RECENT_MS)
+    }
     const isLossyTold = nowMs < (this.untilMs.get(Verdict.LOSSY) ?? nowMs)
     const isLossy = sample.level > Level.NORMAL || (sample.missShare > BOOST_BELOW && !isQueued)
     if (isLossy && nowMs >= this.brokenUntilMs) {
