@@ -13,8 +13,8 @@ VOICES := $(SOUNDS)/ru_RU_f_IvrvoiceRU/demo-echotest.g722=asterisk-core-sounds-r
   $(SOUNDS)/it_IT_m_Carlo/demo-echotest.g722=asterisk-core-sounds-it-g722
 AS_ROOT := $(if $(filter 0,$(shell id -u)),,sudo)
 PEERS := turnserver=coturn murmurd=mumble-server libspeexdsp=libspeexdsp1
-# Two at a time, a file in one of them: most tests wait for something most of the time.
-BESIDE := -n 2 --dist loadfile
+# Two at a time, a file in one of them, in the order of tests/conftest.py.
+BESIDE := -n 2 --dist loadfile --no-loadscope-reorder
 
 .PHONY: help run test lint lab lab-smoke setup-lab check demo vectors soak bench format screens setup-run setup-test setup-demo clean
 

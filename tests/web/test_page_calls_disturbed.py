@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import random
+import re
 import signal
 import time
 from collections.abc import AsyncIterator
@@ -13,9 +14,10 @@ from urllib.parse import urlsplit
 
 import numpy as np
 import pytest
+from playwright.async_api import expect
 
 from lab.browser import site as shipped
-from lab.browser.person import Person, chromium, speaking
+from lab.browser.person import PATIENCE_MS, Person, chromium, speaking
 from lab.speech import write_wav
 from ringthrough.audio.pcm import SAMPLE_RATE_HZ, SLOT_MS, Pcm, rms
 from ringthrough.client.calls import Call
@@ -338,6 +340,15 @@ def longest_silence_ms(heard: Pcm) -> int:
     return longest
 
 
+async def direct_ended(person: Person) -> str:
+    """The last word of the clause that says why the direct way was left."""
+    clause = person.page.get_by_text(
+        re.compile("direct UDP (passed, and then fell silent|passes here, but badly)")
+    ).first
+    await expect(clause).to_be_visible(timeout=PATIENCE_MS)
+    return (await clause.inner_text()).rstrip(".").split()[-1]
+
+
 async def test_a_direct_way_that_falls_silent_is_not_heard(server: Server, tmp_path: Path) -> None:
     microphone = tmp_path / "tone.wav"
     write_wav(microphone, TONE)
@@ -357,8 +368,11 @@ async def test_a_direct_way_that_falls_silent_is_not_heard(server: Server, tmp_p
             before = [await person.state() for person in both]
             for person in both:
                 await person.page.evaluate("window.isCut = true")
-            lost = "Through the message connection: direct UDP passed, and then fell silent."
-            await asyncio.gather(*(person.told(lost) for person in both))
+            told = await asyncio.gather(*(direct_ended(person) for person in both))
+            if "badly" in told and attempt < ATTEMPTS - 1:
+                # A busy machine had made it late, too, and it was left for that.
+                continue
+            assert told == ["silent", "silent"]
             now_s = [await recorded_s(person) for person in both]
             await asyncio.gather(*(page_hears(person, s) for person, s in zip(both, now_s, strict=True)))
             after = [await person.state() for person in both]
