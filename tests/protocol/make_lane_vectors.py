@@ -268,6 +268,19 @@ def wrap() -> Iterator[Event]:
             yield ["look", now + 51]
 
 
+def busy() -> Iterator[Event]:
+    """Two lanes, 3 ms; each fifth answer is late by as much as a busy device makes it."""
+    yield from (["open", 0, 0.0], ["open", 1, 500.0])
+    for number in range(100):
+        now, lane = 600 + number * 60.5, number % 2
+        after_ms = 40.0 if number % 5 == 4 else 3.0
+        yield ["send", number, now]
+        yield ["tick", now + after_ms - 1]
+        for answered in (0, 1) if number == 0 else (lane,):
+            yield ["acked", answered, number, 1 + int(after_ms - 3), 1, False, False, now + after_ms]
+        yield ["look", now + after_ms + 1]
+
+
 def wild(seed: int) -> Iterator[Event]:
     """Calls without order, as a hostile server and a broken network make them."""
     chance = random.Random(seed)
@@ -439,6 +452,7 @@ def hops() -> Iterator[tuple[str, str, int, list[Event]]]:
 
     yield "all-stall", "both connections freeze, then a third comes", 0, hop(10, 2, Way(25.0), black)
     yield "wrap", "numbers and clock pass 2^32", UINT32_MAX - 40, list(wrap())
+    yield "busy", "a short way between busy devices", 0, list(busy())
     later = Way(25.0, rate_bps=lambda now_ms: 32_000.0 if now_ms >= 5000 else float("inf"))
     yield "short", "short packets, until the pipe gets narrow", 0, [["short"], *hop(9, 2, later)]
     little = Way(25.0, lambda now_ms, rng: now_ms >= 4000 and rng.random() < 0.06)

@@ -10,6 +10,7 @@ from ringthrough.protocol.lane_control import (
     HOLD_MS_MIN,
     LOSSY_HOLD_SHARE,
     PROBATION_MS,
+    RESEND_AFTER_MS_MIN,
     Controller,
     Level,
 )
@@ -45,6 +46,15 @@ class Hop:
     def hears(self, level: Level) -> None:
         """An answer tells the other direction's level."""
         self.control.heard(level, False, False, self.now_ms)
+
+
+def test_on_a_short_way_a_device_may_be_busy_for_a_moment() -> None:
+    control = Controller()
+    control.measured(2, 1, 0)
+    assert control.resend_after_ms == RESEND_AFTER_MS_MIN
+    control = Controller()
+    control.measured(100, 50, 0)
+    assert control.resend_after_ms == 140
 
 
 def test_less_sound_is_sent_where_the_answers_have_no_room() -> None:

@@ -38,6 +38,7 @@ def test_the_scripts_together_use_every_level_and_every_kind_of_answer() -> None
     hops = [name for name in CASES if not name.startswith("plan-")]
     assert {look["level"] for name in hops for look in looks(name)} == {int(level) for level in Level}
     assert {look["level"] for look in looks("clean")} == {int(Level.NORMAL)}
+    assert {(look["level"], look["is_narrow"]) for look in looks("busy")} == {(int(Level.NORMAL), False)}
     assert any(look["level"] == Level.LEAN and look["is_narrow"] for look in looks("narrow"))
     assert looks("narrow")[-1]["level"] > Level.LEAN
     assert any(look["level"] > Level.NORMAL for look in looks("loss-20"))

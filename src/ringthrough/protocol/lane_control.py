@@ -44,6 +44,8 @@ PLANS = {
 
 ROUND_TRIP_MS_UNKNOWN = 200.0
 ROUND_TRIP_WINDOW_MS = 2000
+RESEND_AFTER_MS_MIN = 45.0
+"""However short the way, an answer may take so long: a busy device, at either end, is not a loss."""
 MISS_WINDOW_MS = 4000
 MISS_SAMPLES_MIN, MISSES_MIN = 20, 5
 """So many copies, or so many missed ones, tell what share is missed."""
@@ -224,7 +226,7 @@ class Controller:
     @property
     def resend_after_ms(self) -> float:
         """How long an answer may take. The smallest recent round trip: when all of them grow, so does this."""
-        return 1.25 * self.round_trip_ms + 15
+        return max(RESEND_AFTER_MS_MIN, 1.25 * self.round_trip_ms + 15)
 
     def is_narrow(self, now_ms: float) -> bool:
         """Whether less sound should be sent: this hop is lean in either direction, for answers to sound take room in

@@ -3,6 +3,8 @@
 export const UINT32_MAX = 4_294_967_295
 export const ROUND_TRIP_MS_UNKNOWN = 200
 export const ROUND_TRIP_WINDOW_MS = 2000
+/** However short the way, an answer may take so long: a busy device, at either end, is not a loss. */
+export const RESEND_AFTER_MS_MIN = 45
 export const MISS_WINDOW_MS = 4000
 /** So many copies, or so many missed ones, tell what share is missed. */
 export const MISS_SAMPLES_MIN = 20

@@ -134,7 +134,7 @@ export class Controller {
 
   /** How long an answer may take. The smallest recent round trip: when all of them grow, so does this. */
   get resendAfterMs(): number {
-    return 1.25 * this.roundTripNowMs + 15
+    return Math.max(given.RESEND_AFTER_MS_MIN, 1.25 * this.roundTripNowMs + 15)
   }
 
   /**
