@@ -1,7 +1,8 @@
 """How often the verdict is right: each restriction many times, each time with another seed.
 
-`python -m lab.verdict_runs` plays calls of ours without measuring how they sound, several at once, and writes
-bench/results/verdicts.json. What is right: docs/spec/verdicts.md, section 3.
+`python -m lab.verdict_runs` plays calls of ours without measuring how they sound, several at once, and adds them to
+those in bench/results/verdicts.json: a hundred of each take hours, `--minutes` some of them. What is right:
+docs/spec/verdicts.md, section 3.
 """
 
 from __future__ import annotations
@@ -9,13 +10,16 @@ from __future__ import annotations
 import argparse
 import asyncio
 import json
+import math
 import shutil
 import tempfile
+import time
 from collections import Counter
-from collections.abc import Iterator, Sequence
-from concurrent.futures import ProcessPoolExecutor, as_completed
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 from bench.report import RESULTS, commit, machine
 from lab import speech
@@ -45,6 +49,7 @@ RULES = {
 TRIES = 2
 """A call that the machine disturbed, or that did not come to be, is played once more."""
 NO_CALL = "no call"
+FIRST_SEED = 1000
 PROGRESS_RUNS = 25
 """After so many calls it says how many are done."""
 
@@ -87,14 +92,37 @@ def _play(case: Case, driver: str, folder: Path) -> tuple[str, bool]:
     return note["last"] or NONE, late_share > LATE_SHARE_MAX
 
 
-def played(runs: Sequence[Run], at_once: int) -> Iterator[tuple[Run, str]]:
-    """Each run with what was told, as they end; each in a process of its own, which names its namespaces."""
+def played(runs: Sequence[Run], at_once: int, goes_on: Callable[[], bool]) -> Iterator[tuple[Run, str]]:
+    """Each run with what was told, as they end; each in a process of its own, which names its namespaces. None is
+    begun once it does not go on."""
+    waiting = iter(runs)
+    under_way: set[Future[tuple[Run, str]]] = set()
     with ProcessPoolExecutor(at_once, max_tasks_per_child=1) as pool:
-        for done in as_completed([pool.submit(tell, run) for run in runs]):
-            yield done.result()
+        while True:
+            while len(under_way) < at_once and goes_on() and (run := next(waiting, None)) is not None:
+                under_way.add(pool.submit(tell, run))
+            if not under_way:
+                return
+            ended, under_way = wait(under_way, return_when=FIRST_COMPLETED)
+            for run_and_verdict in ended:
+                yield run_and_verdict.result()
 
 
-def rows(told: dict[tuple[str, str], Counter[str]]) -> list[dict[str, object]]:
+Told = dict[tuple[str, str], Counter[str]]
+"""How often each verdict was told, by restriction and messenger."""
+
+
+def told_in(document: dict[str, Any]) -> Told:
+    """What an earlier run has counted."""
+    return {(row["rule"], row["driver"]): Counter(row["told"]) for row in document["rows"]}
+
+
+def seed_after(document: dict[str, Any]) -> int:
+    """The first that no earlier run has used."""
+    return max((part["first_seed"] + part["seeds"] for part in document["parts"]), default=FIRST_SEED)
+
+
+def rows(told: Told) -> list[dict[str, object]]:
     """One row for each restriction and messenger."""
     made: list[dict[str, object]] = []
     for (rule, driver), counts in told.items():
@@ -118,16 +146,21 @@ def main(argv: Sequence[str] | None = None) -> None:
     parser = argparse.ArgumentParser(prog="python -m lab.verdict_runs", description=__doc__)
     parser.add_argument("--only", action="append", choices=RULES, help="restrictions; else all")
     parser.add_argument("--with", dest="driver", default=OURS, choices=[name for name in DRIVERS if OURS in name])
-    parser.add_argument("--runs", type=int, default=100)
-    parser.add_argument("--first-seed", type=int, default=1000)
+    parser.add_argument("--runs", type=int, default=100, help="of each restriction")
+    parser.add_argument("--minutes", type=float, default=math.inf, help="none is begun later")
     parser.add_argument("--at-once", type=int, default=3)
-    parser.add_argument("--out", type=Path, help="else bench/results, where all are played")
+    parser.add_argument("--out", type=Path, default=RESULTS / "verdicts.json", help="what is in it is added to")
     args = parser.parse_args(argv)
     rules = args.only or list(RULES)
-    runs = [Run(rule, args.driver, args.first_seed + n) for rule in rules for n in range(args.runs)]
-    told: dict[tuple[str, str], Counter[str]] = {(rule, args.driver): Counter() for rule in rules}
-    for done, (run, verdict) in enumerate(played(runs, args.at_once), start=1):
-        told[run.rule, run.driver][verdict] += 1
+    document = json.loads(args.out.read_text()) if args.out.exists() else {"parts": [], "rows": []}
+    told = told_in(document)
+    first_seed, last_seed = seed_after(document), FIRST_SEED
+    # Each seed with every restriction before the next one: however early it ends, all were played about as often.
+    runs = [Run(rule, args.driver, first_seed + n) for n in range(args.runs) for rule in rules]
+    ends_s = time.monotonic() + 60 * args.minutes
+    for done, (run, verdict) in enumerate(played(runs, args.at_once, lambda: time.monotonic() < ends_s), start=1):
+        last_seed = max(last_seed, run.seed)
+        told.setdefault((run.rule, run.driver), Counter())[verdict] += 1
         if verdict not in expected(find(CELLS, RULES[run.rule]), run.driver):
             print(f"{run.rule}, seed {run.seed}: {verdict}", flush=True)
         if done % PROGRESS_RUNS == 0:
@@ -137,10 +170,15 @@ def main(argv: Sequence[str] | None = None) -> None:
         print(
             f"{row['rule']}: {row['driver']}: right in {row['right']} of {row['calls']} ({row['told']})", flush=True
         )
-    about = {"commit": commit(), "machine": machine(), "at_once": args.at_once, "first_seed": args.first_seed}
-    out = args.out or (RESULTS / "verdicts.json" if args.only is None else None)
-    if out is not None:
-        out.write_text(json.dumps({"about": about, "rows": made}, indent=1) + "\n")
+    part = {
+        "commit": commit(),
+        "machine": machine(),
+        "at_once": args.at_once,
+        "driver": args.driver,
+        "first_seed": first_seed,
+        "seeds": max(0, last_seed + 1 - first_seed),
+    }
+    args.out.write_text(json.dumps({"parts": [*document["parts"], part], "rows": made}, indent=1) + "\n")
 
 
 if __name__ == "__main__":
