@@ -284,6 +284,7 @@ def audio_profiles() -> str:
     for profile in profiles.PROFILES.values():
         fields = {camel(name): value for name, value in asdict(profile).items()}
         fields["redundancy"] = profile.redundancy.name.lower()
+        fields["bandwidth"] = int(profile.bandwidth)
         rows += (
             f"  {profile.name}: {{ {', '.join(f'{name}: {literal(value)}' for name, value in fields.items())} }},\n"
         )
@@ -309,6 +310,7 @@ type Distances = Readonly<Record<Redundancy, readonly number[]>>
   readonly bitrateBps: number
   readonly redundancy: Redundancy
   readonly packetBytesMax: number
+  readonly bandwidth: number
 }}
 
 export type ProfileName = {" | ".join(json.dumps(name) for name in profiles.PROFILES)}

@@ -11,6 +11,9 @@ from ringthrough.audio.pcm import SLOT_SAMPLES, Pcm
 from ringthrough.audio.profiles import DIRECT, LEAN, LOSSY, ORDINARY, PROFILES, Profile
 from ringthrough.audio.toc import packet_slots
 
+CONFIGS = {DIRECT: 9, LOSSY: 9, ORDINARY: 11, LEAN: 7}
+"""RFC 6716 section 3.1: SILK, 20 or 60 ms, wide band, the lean one medium."""
+
 
 def slots(speech: Pcm, seconds: float) -> list[Pcm]:
     count = int(seconds * 50)
@@ -24,6 +27,7 @@ def test_packets_keep_to_their_profile(speech: Pcm, profile: Profile) -> None:
     assert len(packets) == 1200 // profile.slots
     assert {packet_slots(packet) for packet in packets} == {profile.slots}
     assert max(map(len, packets)) <= profile.packet_bytes_max
+    assert {packet[0] >> 3 for packet in packets} == {CONFIGS[profile]}
     rate_bps = np.mean([len(packet) for packet in packets]) * 8 / (profile.slots * 0.02)
     assert 0.8 * profile.bitrate_bps < rate_bps < 1.05 * profile.bitrate_bps
 
@@ -42,6 +46,17 @@ def test_a_change_waits_for_the_end_of_the_packet(speech: Pcm) -> None:
             assert maker.profile == ORDINARY
         lengths.append(sum(packet_slots(packet) for packet in maker.push(slot)))
     assert lengths[:18] == [0] * 5 + [6] + [0] * 5 + [6] + [0, 0, 3, 0, 0, 3]
+
+
+def test_the_band_changes_with_the_profile(speech: Pcm) -> None:
+    maker, configs = PacketMaker(ORDINARY), []
+    for index, slot in enumerate(slots(speech, 18)):
+        maker.set_profile(LEAN if 300 <= index < 600 else ORDINARY)
+        configs += [packet[0] >> 3 for packet in maker.push(slot)]
+    medium = [index for index, config in enumerate(configs) if config == CONFIGS[LEAN]]
+    assert medium
+    assert medium == list(range(medium[0], medium[-1] + 1))
+    assert configs[-1] == CONFIGS[ORDINARY]
 
 
 def test_two_frames_of_different_kinds_are_two_packets(speech: Pcm, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -15,11 +15,11 @@ def generated() -> str:
     """The table of profiles."""
     rows = [
         f"| {p.name} | {p.slots * pcm.SLOT_MS} | {p.bitrate_bps / 1000:g} | {p.packet_bytes_max} "
-        f"| {p.redundancy.name.lower()} |"
+        f"| {p.bandwidth.name.lower()} | {p.redundancy.name.lower()} |"
         for p in PROFILES.values()
     ]
-    head = ["| profile | packet, ms | kbit/s | packet, bytes at most | repeats at least |", "|---|---|---|---|---|"]
-    return "\n".join([*head, *rows])
+    head = "| profile | packet, ms | kbit/s | packet, bytes at most | band | repeats at least |"
+    return "\n".join([head, "|---|---|---|---|---|---|", *rows])
 
 
 def test_profiles_equal_the_code() -> None:

@@ -14,7 +14,6 @@ from ringthrough.audio.errors import AudioError, OpusError, OpusUnavailable, Pcm
 from ringthrough.audio.opus import (
     CALL_PROFILE,
     PACKET_BYTES_MAX,
-    Bandwidth,
     OpusDecoder,
     OpusEncoder,
     OpusProfile,
@@ -39,7 +38,6 @@ def test_profile_reaches_libopus() -> None:
     encoder = OpusEncoder()
     assert encoder.bitrate_bps() == 16_000
     assert encoder.complexity() == CALL_PROFILE.complexity
-    assert encoder.bandwidth_max() is Bandwidth.WIDE
     assert encoder.lookahead_samples() == 104
     encoder.set_bitrate_bps(9_000)
     assert encoder.bitrate_bps() == 9_000

@@ -11,8 +11,7 @@ from .toc import joined
 
 CODED_SLOTS_MAX = 3
 """The longest single Opus frame. A packet of twice that is two frames, coded one after the other: the second may use
-what the first leaves over, which libopus itself does not allow. The first gets half: below 60 bytes for 60 ms libopus
-narrows the band at once, and that clicks."""
+what the first leaves over, which libopus itself does not allow. The first gets half, so that both sound alike."""
 
 
 class PacketMaker:
@@ -68,3 +67,4 @@ class PacketMaker:
     def _begin(self) -> None:
         self._profile = self._next_profile
         self._encoder.set_bitrate_bps(self._profile.bitrate_bps)
+        self._encoder.set_bandwidth(self._profile.bandwidth)

@@ -17,7 +17,7 @@ from . import libopus
 from .errors import OpusError, PcmShapeError
 from .libopus import OPUS_BAD_ARG, OPUS_INVALID_PACKET, check
 from .pcm import SAMPLE_RATE_HZ, Pcm
-from .profiles import ORDINARY
+from .profiles import ORDINARY, Bandwidth
 
 PACKET_BYTES_MAX = 1275 * 6 + 7
 """No packet is longer (RFC 6716 section 3.2: 1275 bytes for each 20 ms, and their lengths)."""
@@ -32,22 +32,12 @@ _APPLICATION_VOIP = 2048
 _SIGNAL_VOICE = 3001
 
 
-class Bandwidth(enum.IntEnum):
-    """Audio bandwidth, RFC 6716 table 1, by libopus's numbers."""
-
-    NARROW = 1101
-    MEDIUM = 1102
-    WIDE = 1103
-    SUPERWIDE = 1104
-    FULL = 1105
-
-
 class _Set(enum.IntEnum):
     """Encoder settings; the matching question is the number plus one."""
 
     BITRATE = 4002
-    MAX_BANDWIDTH = 4004
     VBR = 4006
+    BANDWIDTH = 4008
     COMPLEXITY = 4010
     INBAND_FEC = 4012
     PACKET_LOSS_PERCENT = 4014
@@ -72,7 +62,7 @@ class OpusProfile:
     sample_rate_hz: int = SAMPLE_RATE_HZ
     bitrate_bps: int = ORDINARY.bitrate_bps
     complexity: int = 9
-    bandwidth_max: Bandwidth = Bandwidth.WIDE
+    bandwidth: Bandwidth = ORDINARY.bandwidth
     vbr: bool = True
     vbr_constrained: bool = False
     inband_fec: bool = False
@@ -113,7 +103,7 @@ class OpusEncoder:
     def _configure(self, profile: OpusProfile) -> None:
         self._set(_Set.SIGNAL, _SIGNAL_VOICE)
         self._set(_Set.BITRATE, profile.bitrate_bps)
-        self._set(_Set.MAX_BANDWIDTH, profile.bandwidth_max)
+        self._set(_Set.BANDWIDTH, profile.bandwidth)
         self._set(_Set.VBR, int(profile.vbr))
         self._set(_Set.VBR_CONSTRAINT, int(profile.vbr_constrained))
         self._set(_Set.COMPLEXITY, profile.complexity)
@@ -134,6 +124,10 @@ class OpusEncoder:
         """Change the target rate from the next packet on. Raises `OpusError` for a rate libopus refuses."""
         self._set(_Set.BITRATE, bitrate_bps)
 
+    def set_bandwidth(self, bandwidth: Bandwidth) -> None:
+        """Change the audio bandwidth; libopus waits for a moment of silence to do it."""
+        self._set(_Set.BANDWIDTH, bandwidth)
+
     def set_packet_bytes_max(self, packet_bytes_max: int) -> None:
         """Change the longest packet, from the next on. Raises `OpusError`."""
         if not 2 <= packet_bytes_max <= PACKET_BYTES_MAX:
@@ -148,10 +142,6 @@ class OpusEncoder:
     def complexity(self) -> int:
         """Return the complexity libopus holds, 0 to 10."""
         return self._get(_Set.COMPLEXITY + 1)
-
-    def bandwidth_max(self) -> Bandwidth:
-        """Return the widest audio bandwidth the encoder may choose."""
-        return Bandwidth(self._get(_Set.MAX_BANDWIDTH + 1))
 
     def lookahead_samples(self) -> int:
         """Return the delay the codec adds, in samples at the profile's rate."""

@@ -1,6 +1,6 @@
 /** Opus (RFC 6716) for calls, on libopus in WebAssembly. Mono; one packet for one or more slots. */
 
-import { Application, Bandwidth, createDecoder, createEncoder, Signal } from "libopus-wasm"
+import { Application, createDecoder, createEncoder, EncoderCtl, Signal } from "libopus-wasm"
 import { PROFILES, SAMPLE_RATE_HZ, SLOT_MS, SLOT_SAMPLES } from "../core/audio/profiles.js"
 
 /** What the encoder may be told of its effort, from the best that the machine may keep up with, downwards. */
@@ -44,6 +44,8 @@ export interface Encoder {
   encode(sound: Float32Array, bytesMax: number): Uint8Array
   /** From the next packet on. */
   setBitrate(bitrateBps: number): void
+  /** By libopus's numbers, which waits for a moment of silence to change it. */
+  setBandwidth(bandwidth: number): void
   setComplexity(complexity: number): void
   /** Delay the codec adds. */
   readonly lookaheadMs: number
@@ -69,7 +71,6 @@ async function createCallEncoder(): Promise<Encoder> {
     channels: 1,
     application: Application.Voip,
     signal: Signal.Voice,
-    maxBandwidth: Bandwidth.Wideband,
     bitrate: PROFILES.ordinary.bitrateBps,
     complexity: COMPLEXITIES[0],
     vbr: true,
@@ -78,9 +79,12 @@ async function createCallEncoder(): Promise<Encoder> {
     dtx: false,
     packetLossPercent: 0,
   })
+  const setBandwidth = (bandwidth: number) => encoder.encoderCtl(EncoderCtl.SetBandwidth, bandwidth)
+  setBandwidth(PROFILES.ordinary.bandwidth)
   return {
     encode: (sound, bytesMax) => encoder.encodeFloat(sound, { frameSize: sound.length, maxPacketBytes: bytesMax }),
     setBitrate: (bitrateBps) => encoder.setBitrate(bitrateBps),
+    setBandwidth,
     setComplexity: (complexity) => encoder.setComplexity(complexity),
     lookaheadMs: (encoder.getLookahead() / SAMPLE_RATE_HZ) * 1000,
     free: () => encoder.free(),

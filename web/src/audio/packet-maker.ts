@@ -6,8 +6,7 @@ import type { Encoder } from "./opus.js"
 
 /**
  * The longest single Opus frame. A packet of twice that is two frames, coded one after the other: the second may use
- * what the first leaves over, which libopus itself does not allow. The first gets half: below 60 bytes for 60 ms libopus
- * narrows the band at once, and that clicks.
+ * what the first leaves over, which libopus itself does not allow. The first gets half, so that both sound alike.
  */
 const CODED_SLOTS_MAX = 3
 
@@ -94,5 +93,6 @@ export class PacketMaker {
     if (this.#profile === this.#next) return
     this.#profile = this.#next
     this.#encoder.setBitrate(this.#profile.bitrateBps)
+    this.#encoder.setBandwidth(this.#profile.bandwidth)
   }
 }

@@ -40,7 +40,8 @@ export const DISTANCES: Distances = {
 }
 
 /**
- * `slots` of sound in a packet, coded at `bitrate_bps` into at most `packet_bytes_max` bytes.
+ * `slots` of sound in a packet, coded at `bitrate_bps` into at most `packet_bytes_max` bytes, of an audio
+ * `bandwidth` that libopus is not left to choose (docs/decisions/0002-four-profiles.md).
  *
  * `redundancy` is what the frame repeats in any case, where it has room; the peer may wish for more.
  */
@@ -50,13 +51,14 @@ export interface Profile {
   readonly bitrateBps: number
   readonly redundancy: Redundancy
   readonly packetBytesMax: number
+  readonly bandwidth: number
 }
 
 export type ProfileName = "direct" | "lossy" | "ordinary" | "lean"
 
 export const PROFILES: Readonly<Record<ProfileName, Profile>> = {
-  direct: { name: "direct", slots: 1, bitrateBps: 22_000, redundancy: "d1", packetBytesMax: 128 },
-  lossy: { name: "lossy", slots: 1, bitrateBps: 15_000, redundancy: "d12", packetBytesMax: 45 },
-  ordinary: { name: "ordinary", slots: 3, bitrateBps: 16_000, redundancy: "none", packetBytesMax: 128 },
-  lean: { name: "lean", slots: 6, bitrateBps: 8500, redundancy: "none", packetBytesMax: 128 },
+  direct: { name: "direct", slots: 1, bitrateBps: 22_000, redundancy: "d1", packetBytesMax: 128, bandwidth: 1103 },
+  lossy: { name: "lossy", slots: 1, bitrateBps: 15_000, redundancy: "d12", packetBytesMax: 45, bandwidth: 1103 },
+  ordinary: { name: "ordinary", slots: 3, bitrateBps: 16_000, redundancy: "none", packetBytesMax: 128, bandwidth: 1103 },
+  lean: { name: "lean", slots: 6, bitrateBps: 9000, redundancy: "none", packetBytesMax: 128, bandwidth: 1102 },
 }
