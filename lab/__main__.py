@@ -50,6 +50,7 @@ def parse(argv: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument("--resume", action="store_true", help="keep the calls that the folder holds already")
     parser.add_argument("--smoke", action="store_true", help="a few cells with ours alone; writes no results")
     args = parser.parse_args(argv)
+    args.out = args.out.resolve()  # mumble-server reads paths as seen from the folder of its settings
     known = [OURS, *PEERS]
     args.drivers = [OURS] if args.smoke else args.drivers.split(",") if args.drivers else known
     if unknown := set(args.drivers) - set(DRIVERS):

@@ -57,6 +57,7 @@ def test_every_messenger_can_be_made_and_bears_its_name() -> None:
 
 def test_the_command_line_chooses_cells_and_messengers() -> None:
     everything = parse([])
+    assert everything.out.is_absolute()
     assert len(everything.cases) == len(CELLS)
     assert everything.drivers == [OURS, *PEERS]
     smoke = parse(["--smoke"])
