@@ -98,6 +98,7 @@ def test_who_was_not_named_does_not_learn_the_address(program: Program, tone: Pa
     bob = program("bob", "answer", "--direct-with", "@carol", *devices)
     event(bob, "waiting")
     alice = program("alice", "call", "@bob", "--direct", "--in", str(tone), "--out", str(tmp_path / "a.wav"))
+    event(alice, "way_refused")
     assert event(alice, "ended")["sent_directly"] == 0
     assert event(bob, "ended")["sent_directly"] == 0
 

@@ -87,6 +87,7 @@ class End:
         self.played: list[int] = []
         self.on_lanes: list[bytes] = []
         self.ways: list[bool] = []
+        self.refusals = 0
         self.has_lanes = True
         self.other: End | None = None
         self._frames = SFrameReceiver(call_key(FRAME_KEY, 1 - leaf, EPOCH))
@@ -95,6 +96,7 @@ class End:
         self.direct = Direct(leaf, 1 - leaf, self, self._wire if makes else None)
         self.direct.take_key(BASE_KEY, EPOCH, 10.0)
         self.direct.on_way = self.ways.append
+        self.direct.on_refused = self._refused
 
     async def _wire(self, news: News) -> Wire:
         wire = Wire(news)
@@ -103,6 +105,9 @@ class End:
             wire.other = self.other.wires[-1]
             wire.other.other = wire
         return wire
+
+    def _refused(self) -> None:
+        self.refusals += 1
 
     def signal_on_lanes(self, sealed: bytes) -> bool:
         if self.has_lanes:
@@ -428,6 +433,7 @@ async def test_who_does_not_want_a_channel_any_more_leaves_it_at_once_and_says_s
         leaves.direct.forbid()
         assert not leaves.direct.is_open
         await talk.until(lambda: not stays.direct.is_open and stays.direct.found is Found.OFF)
+        assert (stays.refusals, leaves.refusals) == (1, 0)
         heard = len(stays.played)
         leaves.direct.network_changed()
         stays.claims(DirectMessage("offer" if leaf else "ask", 9, DESCRIPTION if leaf else None))
@@ -445,6 +451,7 @@ async def test_who_does_not_want_a_channel_says_so_and_gathers_nothing(makes: tu
         await talk.until(lambda: [m.kind for m in refuses.told()] == ["refuse"] * count)
         assert refuses.wires == []
         assert wants.direct.found is Found.OFF
+        assert (wants.refusals, refuses.refusals) == (1, 0), "told once, to who wants one"
         await talk.until(lambda: wants.direct.attempt is None and len(wants.on_lanes) > 3)
 
 

@@ -126,6 +126,10 @@ def _tell_way(args: argparse.Namespace, carries: bool) -> None:
     emit(args, words, event="way", carrier=DIRECT if carries else CARRIER)
 
 
+def _tell_refused(args: argparse.Namespace) -> None:
+    emit(args, f"the other side does not connect directly: the call stays on the {CARRIER}", event="way_refused")
+
+
 def _tell_verdicts(args: argparse.Namespace, verdicts: tuple[Verdict, ...]) -> None:
     if not verdicts:
         return
@@ -181,6 +185,7 @@ async def _announce(args: argparse.Namespace, call: Call, source: AudioSource) -
     await call.answered.wait()
     call.on_mode = lambda mode: emit(args, MODES[mode], event=mode.name.lower())
     call.on_way = lambda carries: _tell_way(args, carries)
+    call.on_refused = lambda: _tell_refused(args)
     call.on_verdicts = lambda verdicts: _tell_verdicts(args, verdicts)
     emit(args, f"in call, over the {CARRIER}; Ctrl-C hangs up", event="in_call", carrier=CARRIER)
     if args.seconds is not None:

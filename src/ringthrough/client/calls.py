@@ -68,6 +68,8 @@ class Call:
         accounts."""
         self.on_way: Callable[[bool], None] = lambda carries: None
         """Called when the sound begins to go directly between the two devices, and when it does no more."""
+        self.on_refused: Callable[[], None] = lambda: None
+        """Called once where `shows_address`, when the other side says that it does not connect directly."""
         self.answered_at_s: float | None = None
         self.source: AudioSource | None = None
         self.sink: AudioSink | None = None
@@ -264,6 +266,7 @@ class CallManager:
         media.notes.on_change = lambda mode: call.on_mode(mode)
         media.way.on_change = lambda verdicts: call.on_verdicts(verdicts)
         media.direct.on_way = lambda carries: call.on_way(carries)
+        media.direct.on_refused = lambda: call.on_refused()
         call.media, call.stats = media, media.stats
         call.answered.set()
         self._media = asyncio.create_task(media.run(), name="call media")

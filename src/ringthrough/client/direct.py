@@ -186,6 +186,9 @@ class Direct:
         self.on_way: Callable[[bool], None] = lambda carries: None
         """Called when frames begin to go on the channel alone, and when they do no more."""
         self._told_carries = False
+        self.on_refused: Callable[[], None] = lambda: None
+        """Called once, when the other side says that it does not connect directly."""
+        self._told_refused = False
 
     @property
     def carries(self) -> bool:
@@ -463,6 +466,9 @@ class Direct:
                 self.network_changed()
             case DirectMessage("refuse", number) if number == self._last:
                 self._refused()
+                if not self._told_refused and self._open_peer is not None:
+                    self._told_refused = True
+                    self.on_refused()
 
     def _accept(self, number: int, answer: Description) -> None:
         attempt = self.attempt
