@@ -66,7 +66,8 @@ def served(folder: Path = BUILT) -> Iterator[str]:
     """Serves a folder until the end of the block; gives the origin."""
     handler = functools.partial(_Handler, directory=str(folder))
     server = ThreadingHTTPServer(("127.0.0.1", 0), handler)
-    thread = threading.Thread(target=server.serve_forever, daemon=True)
+    # The end is waited for: half a second, if it were looked for as seldom as is usual.
+    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True)
     thread.start()
     try:
         yield f"http://127.0.0.1:{server.server_address[1]}"
