@@ -114,7 +114,9 @@ async def test_what_opens_after_its_attempt_is_over_is_closed_and_says_nothing()
     await asyncio.gather(running, return_exceptions=True)
 
 
-async def test_what_was_found_bad_stays_so_while_both_ways_are_compared_and_where_the_channel_ends() -> None:
+async def test_what_was_found_bad_stays_so_at_the_next_channel_and_at_its_end(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     async with Talk() as talk:
         await talk.direct()
         alice, _ = talk.ends
@@ -122,7 +124,7 @@ async def test_what_was_found_bad_stays_so_while_both_ways_are_compared_and_wher
         alice.direct.channel_opened()
         assert alice.direct.found is Found.DEGRADED
         told: list[Found] = []
-        alice.direct._show = told.append  # type: ignore[method-assign]
+        monkeypatch.setattr(alice.direct, "_show", told.append)
         alice.wires[-1].news.closed()
         await talk.until(lambda: bool(told))
         assert told[0] is Found.DEGRADED

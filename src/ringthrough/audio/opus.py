@@ -125,7 +125,7 @@ class OpusEncoder:
         self._set(_Set.BITRATE, bitrate_bps)
 
     def set_bandwidth(self, bandwidth: Bandwidth) -> None:
-        """Change the audio bandwidth; libopus waits for a moment of silence to do it."""
+        """Change the audio bandwidth; libopus waits for a moment of silence to change over. Raises `OpusError`."""
         self._set(_Set.BANDWIDTH, bandwidth)
 
     def set_packet_bytes_max(self, packet_bytes_max: int) -> None:

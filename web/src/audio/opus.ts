@@ -44,7 +44,7 @@ export interface Encoder {
   encode(sound: Float32Array, bytesMax: number): Uint8Array
   /** From the next packet on. */
   setBitrate(bitrateBps: number): void
-  /** By libopus's numbers, which waits for a moment of silence to change it. */
+  /** By libopus's numbers; it waits for a moment of silence to change over. */
   setBandwidth(bandwidth: number): void
   setComplexity(complexity: number): void
   /** Delay the codec adds. */
