@@ -12,6 +12,7 @@ from ringthrough.audio.lags import track_lags
 from ringthrough.audio.missing import Missing, missing
 from ringthrough.audio.opus import CALL_PROFILE, OpusDecoder, OpusEncoder
 from ringthrough.audio.pcm import SAMPLE_RATE_HZ, FloatPcm, Pcm, as_float
+from ringthrough.audio.profiles import Bandwidth
 
 FRAME_SAMPLES = 960
 
@@ -24,8 +25,14 @@ def said(speech: Pcm) -> Pcm:
     return speech[: size - size % FRAME_SAMPLES]
 
 
-def coded(said: Pcm, bitrate_bps: int = 12_000, lost: frozenset[int] = frozenset()) -> FloatPcm:
-    encoder, decoder = OpusEncoder(dataclasses.replace(CALL_PROFILE, bitrate_bps=bitrate_bps)), OpusDecoder()
+def coded(
+    said: Pcm,
+    bitrate_bps: int = 12_000,
+    lost: frozenset[int] = frozenset(),
+    bandwidth: Bandwidth = CALL_PROFILE.bandwidth,
+) -> FloatPcm:
+    profile = dataclasses.replace(CALL_PROFILE, bitrate_bps=bitrate_bps, bandwidth=bandwidth)
+    encoder, decoder = OpusEncoder(profile), OpusDecoder()
     packets = [encoder.encode(frame) for frame in said.reshape(-1, FRAME_SAMPLES)]
     frames = [decoder.conceal(FRAME_SAMPLES) if n in lost else decoder.decode(p) for n, p in enumerate(packets)]
     return as_float(np.concatenate([*frames, np.zeros(FRAME_SAMPLES, dtype=np.int16)]))
@@ -36,9 +43,12 @@ def measured(said: Pcm, heard: FloatPcm) -> Missing:
     return missing(reference, heard, track_lags(reference, heard, align(reference, heard)))
 
 
-@pytest.mark.parametrize("bitrate_bps", [8_000, 9_600, 12_000, 32_000])
-def test_a_codec_alone_loses_nothing(said: Pcm, bitrate_bps: int) -> None:
-    result = measured(said, coded(said, bitrate_bps))
+@pytest.mark.parametrize(
+    ("bitrate_bps", "bandwidth"),
+    [(8_000, Bandwidth.MEDIUM), (9_600, Bandwidth.WIDE), (12_000, Bandwidth.WIDE), (32_000, Bandwidth.WIDE)],
+)
+def test_a_codec_alone_loses_nothing(said: Pcm, bitrate_bps: int, bandwidth: Bandwidth) -> None:
+    result = measured(said, coded(said, bitrate_bps, bandwidth=bandwidth))
     assert result.speech_lost <= 0.002
     assert result.longest_silence_ms <= 20
 
