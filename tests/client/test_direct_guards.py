@@ -60,11 +60,14 @@ async def test_a_malformed_answer_answers_nothing_and_an_unknown_kind_is_no_fram
         bob.wires[-1].passes = False
         alice.talk()
         frame = wire.sent[-1]
-        answer = module.ANSWER + frame[1 : 1 + module.SEQ_BYTES]
-        under_way = alice.direct._carriers.due_ms
-        for malformed in (answer, answer + bytes(module.BEHIND_BYTES + 1)):
-            wire.news.received(malformed)
-            assert alice.direct._carriers.due_ms == under_way
+        seq = frame[1 : 1 + module.SEQ_BYTES]
+        for rest, is_answered in (
+            (b"", False),
+            (bytes(module.BEHIND_BYTES + 1), False),
+            (bytes(module.BEHIND_BYTES), True),
+        ):
+            wire.news.received(module.ANSWER + seq + rest)
+            assert (int.from_bytes(seq) not in alice.direct._carriers._under_way) is is_answered
         played = len(bob.played)
         bob.wires[-1].news.received(b"\x03" + frame[1:])
         assert len(bob.played) == played

@@ -466,7 +466,7 @@ class Direct:
                 self.network_changed()
             case DirectMessage("refuse", number) if number == self._last:
                 self._refused()
-                if not self._told_refused and self._open_peer is not None:
+                if not self._told_refused:
                     self._told_refused = True
                     self.on_refused()
 
