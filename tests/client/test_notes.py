@@ -35,7 +35,7 @@ def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
     """Judged in 2 seconds of each kind instead of 5 and more, since a test waits for them in real time."""
     for name in ("WINDOW_SECONDS", "BAD_SECONDS", "GOOD_SECONDS"):
         monkeypatch.setattr(rule, name, 2)
-    monkeypatch.setattr(rule, "REST_MS", 1_000)
+    monkeypatch.setattr(rule, "REST_MS", 2_000)
 
 
 class Speaker:
@@ -211,7 +211,7 @@ async def test_bad_notes_are_refused_and_never_played(world: World) -> None:
 
 
 @pytest.mark.promise("CANNOT-FORGE")
-async def test_only_notes_of_the_peer_in_this_call_are_played(world: World) -> None:
+async def test_only_notes_of_the_peer_in_this_call_are_played_and_followed(world: World) -> None:
     alice, bob, call, his, _, _ = await talking(world)
     assert his.media is not None
     player = his.media.notes
@@ -220,6 +220,8 @@ async def test_only_notes_of_the_peer_in_this_call_are_played(world: World) -> N
     await call.conversation.send(mimi.note_message(alice.context.random(16), other))
     await until(lambda: len(notes_of(bob)) == 1, bob)
     assert not player._player._waiting, "of another call"
+    assert not player.are_on
+    modes = Modes(his)
     # The same device may not be heard twice by one number, such as in a note that somebody kept.
     for _ in range(2):
         await call.conversation.send(mimi.note_message(alice.context.random(16), mine))
@@ -227,6 +229,7 @@ async def test_only_notes_of_the_peer_in_this_call_are_played(world: World) -> N
     await soon(_heard_notes(his, 1))
     assert player.heard == 1
     assert not player._player._waiting
+    assert (player.are_on, modes.seen) == (True, [Mode.NOTES]), "who sends it has given speech up"
     third = await world.person("carol")
     row = bob.context.store.messages()[-1]
     stranger = type(row)(

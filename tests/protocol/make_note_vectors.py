@@ -24,12 +24,16 @@ UNHEARD: Second = (Heard(0, 80), Heard(100, 200))
 
 
 def script(seconds: Iterable[Second | int | str]) -> list[Event]:
-    """A number is a pause of so many ms in which this device is stopped; "said" a note of ours."""
+    """A number is a pause of so many ms in which this device is stopped; "said" a note of
+    ours, "noted" one of theirs."""
     notes, now, events = Notes(), 1_000, []
     for second in seconds:
         match second:
             case int():
                 now += second
+                continue
+            case "noted":
+                events.append(["noted", now, notes.noted(now)])
                 continue
             case str():
                 notes.said(now)
@@ -38,8 +42,11 @@ def script(seconds: Iterable[Second | int | str]) -> list[Event]:
             case (here, there):
                 notes.second(here, there, now)
         told = [None, 0] if there is None else [there.percent, there.target_ms]
-        event = ["second", here.percent, here.target_ms, *told, now, int(notes.mode), notes.is_presence_due(now)]
-        events.append(event)
+        due = notes.is_presence_due(now)
+        events.append(["second", here.percent, here.target_ms, *told, now, int(notes.mode), due])
+        if due:
+            notes.said(now)
+            events.append(["said", now])
         now += 1_000
     return events
 
@@ -56,7 +63,7 @@ def lossy(seed: int, percent: int, target_ms: int, seconds: int) -> list[Second]
 
 SCRIPTS: dict[str, Sequence[Second | int | str]] = {
     "clean": [CLEAN] * 40,
-    "repaired": lossy(3, 6, 260, 60),
+    "repaired": lossy(3, 3, 260, 60),
     "one-bad-second-in-four": [*[(Heard(60, 300), Heard(0, 90)), CLEAN, CLEAN, CLEAN] * 15],
     "every-other-second-bad": [*[(Heard(24, 320), Heard(6, 300)), CLEAN] * 12],
     "three-in-eight-bad": [*[*[(Heard(24, 320), Heard(6, 300))] * 3, *[CLEAN] * 5] * 8],
@@ -75,6 +82,9 @@ SCRIPTS: dict[str, Sequence[Second | int | str]] = {
     "one-way": [*[CLEAN] * 5, *[UNHEARD] * 22, *[CLEAN] * 8],
     "flapping": [*[*[SILENT] * 7, *[CLEAN] * 30] * 5],
     "steady-between": [*[SILENT] * 7, *[CLEAN] * 80, *[SILENT] * 7, *[CLEAN] * 12],
+    "followed": [*[CLEAN] * 5, "noted", *[CLEAN] * 3, "noted", *[CLEAN] * 5],
+    "noted-after-turning-back": [*[SILENT] * 6, *[CLEAN] * 8, "noted", *[CLEAN] * 6, "noted", *[CLEAN] * 11, "noted"],
+    "followed-in-silence": [*[CLEAN] * 5, "noted", *[UNHEARD] * 12, *[CLEAN] * 8],
     "stopped": [*[CLEAN] * 5, *[SILENT] * 5, 30_000, *[SILENT] * 5, *[CLEAN] * 3],
 }
 
@@ -84,7 +94,7 @@ def contents() -> dict[str, str]:
     found = {}
     for name, seconds in SCRIPTS.items():
         lines = ",\n  ".join(json.dumps(event) for event in script(seconds))
-        about = "[second, here %, ms, there % or null, ms, now, mode after, presence due], [said, now]"
+        about = "[second, here %, ms, there % or null, ms, now, mode, presence due], [said, now], [noted, now, turns]"
         found[f"{name}.json"] = f'{{"about": {json.dumps(about)},\n "events": [\n  {lines}\n]}}\n'
     return found
 
@@ -95,6 +105,8 @@ def modes(events: list[Event]) -> list[Mode]:
     for event in events:
         if event[0] == "second" and (not found or found[-1] != event[6]):
             found.append(Mode(event[6]))
+        elif event[0] == "noted" and event[2]:
+            found.append(Mode.NOTES)
     return found
 
 

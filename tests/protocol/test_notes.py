@@ -19,7 +19,7 @@ BECOMES = {
     "repaired": [TALK],
     "one-bad-second-in-four": [TALK],
     "every-other-second-bad": [TALK, NOTE],
-    "three-in-eight-bad": [TALK],
+    "three-in-eight-bad": [TALK, *[NOTE, TALK] * 2, NOTE],
     "heavy-loss": [TALK, NOTE],
     "delayed-and-lossy": [TALK, NOTE],
     "delayed-but-whole": [TALK],
@@ -31,6 +31,9 @@ BECOMES = {
     "one-way": [TALK, NOTE, TALK],
     "flapping": [*[TALK, NOTE] * 4, TALK],
     "steady-between": [TALK, NOTE, TALK, NOTE, TALK],
+    "followed": [TALK, NOTE, TALK],
+    "noted-after-turning-back": [TALK, NOTE, TALK, NOTE, TALK],
+    "followed-in-silence": [TALK, NOTE, TALK],
     "stopped": [TALK],
 }
 
@@ -46,6 +49,9 @@ def test_script(name: str) -> None:
     for event in events:
         if event[0] == "said":
             notes.said(event[1])
+            continue
+        if event[0] == "noted":
+            assert notes.noted(event[1]) == event[2]
             continue
         _, percent, target_ms, told, told_ms, now, mode, due = event
         before = notes.mode
@@ -95,9 +101,37 @@ def test_each_rest_is_twice_as_long_until_it_is_long_enough() -> None:
     assert rests == [5_000, 10_000, 20_000, 40_000, 60_000, 60_000, 60_000]
 
 
-def test_presence_is_due_only_where_no_frame_tells_it() -> None:
-    for name, wanted in {"blackout": True, "one-way": True, "recovers": False, "heavy-loss": False}.items():
-        assert any(event[7] for event in script(SCRIPTS[name]) if event[0] == "second") is wanted, name
+def test_that_speech_was_given_up_is_said_once_and_presence_where_no_frame_tells_it() -> None:
+    due = {
+        name: sum(event[7] for event in script(seconds) if event[0] == "second") for name, seconds in SCRIPTS.items()
+    }
+    assert [due[name] for name in ("recovers", "heavy-loss", "recovers-slowly", "steady-between")] == [1, 1, 1, 2]
+    assert [due[name] for name in ("blackout", "one-way")] == [3, 3]
+    assert (due["followed"], due["followed-in-silence"]) == (0, 1), "who follows has nothing new to say"
+
+
+def test_both_ends_turn_where_only_one_of_them_would_and_neither_drives_the_other_round() -> None:
+    """What they hear differs, on the edge of what is bad, and a note is up to 3 s on its way."""
+    for seed in range(40):
+        dice = random.Random(seed)
+        ends = (Notes(), Notes())
+        on_their_way: list[tuple[int, int]] = []
+        changes = apart = 0
+        for now in range(0, 300_000, 1_000):
+            for mine, end in enumerate(ends):
+                for to, due_ms in [note for note in on_their_way if note[0] == mine and note[1] <= now]:
+                    changes += end.noted(now)
+                    on_their_way.remove((to, due_ms))
+                losses = [0, 1, 5] if now >= 60_000 else ([12, 20, 40, 60], [0, 14, 14, 14])[mine]
+                changes += end.second(Heard(dice.choice(losses), 200), Heard(dice.choice(losses), 200), now)
+                speaks = end.mode is NOTE and dice.random() < 0.5
+                if speaks or end.is_presence_due(now):
+                    end.said(now)
+                    on_their_way.append((1 - mine, now + dice.randrange(100, 3_000)))
+            apart = apart + 1 if ends[0].mode is not ends[1].mode else 0
+            assert apart <= 12, seed
+        assert ends[0].mode is ends[1].mode is TALK
+        assert changes <= 12, seed
 
 
 def test_the_spec_states_the_numbers() -> None:

@@ -70,10 +70,12 @@ class CallNotes:
             self._unsent.put_nowait(note)
 
     def arrived(self, note: mimi.Note) -> None:
-        """Take a checked note of the peer's device in this call; each is played once."""
+        """Take a checked note of the peer's device in this call; each is played once, and followed."""
         if note.number < self._next_heard:
             return
         self._next_heard = note.number + 1
+        if self._rule.noted(self._loop.time() * 1000):
+            self.on_change(self._rule.mode)
         if note.packets:
             self._player.push(note.packets)
 

@@ -25,8 +25,10 @@ WINDOW_SECONDS = 8
 BAD_SECONDS = 6
 """So many bad seconds of the window, and speech is given up."""
 LONG_WINDOW_SECONDS = 20
-LONG_BAD_SECONDS = 10
-"""Or so many of a longer one: losses at random leave every other second good, and nobody can talk all the same."""
+LONG_PERCENT_BAD = 20
+LONG_PERCENT_SUM = 120
+"""Or the seconds of a longer one add up to so much: each counts what was lost or late in its worse direction, a bad
+one `LONG_PERCENT_BAD`. Losses at random leave most seconds good, and nobody can talk all the same."""
 GOOD_SECONDS = 5
 """So many good ones in a row, and it is tried again."""
 
@@ -75,12 +77,14 @@ class Notes:
 
     def __init__(self) -> None:
         self.mode = Mode.INTERACTIVE
-        self._bad: deque[bool] = deque(maxlen=LONG_WINDOW_SECONDS)
+        self._lost: deque[int] = deque(maxlen=LONG_WINDOW_SECONDS)
+        """What each of the last seconds counts for, in percent."""
         self._good_run = 0
         self._changed_ms: float | None = None
         """When the mode changed last."""
         self._watched_ms: float | None = None
-        self._said_ms = 0.0
+        self._said_ms: float | None = None
+        """When a note of ours was sent last, None where none was since we gave speech up."""
         self._rest_ms = REST_MS
         self._passes = True
         """Whether any frame passed in both directions in the last second."""
@@ -89,41 +93,56 @@ class Notes:
         """A second has passed: what is heard here, and what the peer last reported, None where it sent nothing
         in this second. Returns whether the mode has changed."""
         if self._watched_ms is not None and now_ms - self._watched_ms > STOPPED_MS:
-            self._bad.clear()
+            self._lost.clear()
             self._good_run = 0
         self._watched_ms = now_ms
         self._passes = there is not None and there.percent < 100
-        self._bad.append(there is None or here.is_bad or there.is_bad)
+        is_bad = there is None or here.is_bad or there.is_bad
+        self._lost.append(LONG_PERCENT_BAD if is_bad else max(here.percent, there.percent))
         is_good = there is not None and here.is_good and there.is_good
         self._good_run = self._good_run + 1 if is_good else 0
         if self.mode is Mode.INTERACTIVE:
             if not self._is_hopeless():
                 return False
-            if self._changed_ms is not None:
-                steady = now_ms - self._changed_ms >= STEADY_MS
-                self._rest_ms = REST_MS if steady else min(self._rest_ms * 2, REST_MS_MAX)
-            self._said_ms = now_ms
-            self._enter(Mode.NOTES, now_ms)
+            self._give_up(now_ms)
+            self._said_ms = None
             return True
         if self._good_run < GOOD_SECONDS or now_ms - (self._changed_ms or 0) < self._rest_ms:
             return False
         self._enter(Mode.INTERACTIVE, now_ms)
         return True
 
+    def noted(self, now_ms: float) -> bool:
+        """A note of the peer has come: it has given speech up. Returns whether the mode has changed."""
+        if self.mode is Mode.NOTES or (self._changed_ms is not None and now_ms - self._changed_ms < self._rest_ms):
+            return False  # where we have just turned back, it may have been on its way since before that
+        self._give_up(now_ms)
+        self._said_ms = now_ms
+        return True
+
     def _is_hopeless(self) -> bool:
-        recent = list(self._bad)[-WINDOW_SECONDS:]
-        return sum(recent) >= BAD_SECONDS or sum(self._bad) >= LONG_BAD_SECONDS
+        recent = list(self._lost)[-WINDOW_SECONDS:]
+        return recent.count(LONG_PERCENT_BAD) >= BAD_SECONDS or sum(self._lost) >= LONG_PERCENT_SUM
 
     def said(self, now_ms: float) -> None:
         """A note was sent."""
         self._said_ms = now_ms
 
     def is_presence_due(self, now_ms: float) -> bool:
-        """Whether to say that we are still here: neither frames nor a note have told it for a while."""
-        return self.mode is Mode.NOTES and not self._passes and now_ms - self._said_ms >= PRESENCE_MS
+        """Whether to say, with a note that holds nothing, that we have given speech up; or, where neither frames nor
+        a note have told it for a while, that we are still here."""
+        if self.mode is Mode.INTERACTIVE:
+            return False
+        return self._said_ms is None or (not self._passes and now_ms - self._said_ms >= PRESENCE_MS)
+
+    def _give_up(self, now_ms: float) -> None:
+        if self._changed_ms is not None:
+            steady = now_ms - self._changed_ms >= STEADY_MS
+            self._rest_ms = REST_MS if steady else min(self._rest_ms * 2, REST_MS_MAX)
+        self._enter(Mode.NOTES, now_ms)
 
     def _enter(self, mode: Mode, now_ms: float) -> None:
         self.mode = mode
         self._changed_ms = now_ms
-        self._bad.clear()
+        self._lost.clear()
         self._good_run = 0

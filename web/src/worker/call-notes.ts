@@ -108,10 +108,12 @@ export class CallNotes {
     this.here = { percent: lostPercent + latePercent, targetMs }
   }
 
-  /** A checked note of the peer's device in this call; each is played once. */
+  /** A checked note of the peer's device in this call; each is played once, and followed. */
   arrived(number: number, packets: readonly Uint8Array[]): void {
     if (number < this.nextHeard) return
     this.nextHeard = number + 1
+    const nowMs = performance.now()
+    if (this.rule.noted(nowMs)) this.modeChanged(nowMs)
     if (packets.length > 0) this.outside.play(packets)
   }
 
@@ -131,12 +133,14 @@ export class CallNotes {
     if (!this.hasBegun) return
     const { there } = this
     this.there = null
-    if (this.rule.second(this.here, there, nowMs)) {
-      this.backUntilMs = this.areOn ? -Infinity : nowMs + BACK_SHOWN_MS
-      if (!this.recorder.isOn) this.outside.mute(this.isSilent)
-      this.outside.changed()
-    }
+    if (this.rule.second(this.here, there, nowMs)) this.modeChanged(nowMs)
     if (this.rule.isPresenceDue(nowMs)) this.say([])
+  }
+
+  private modeChanged(nowMs: number): void {
+    this.backUntilMs = this.areOn ? -Infinity : nowMs + BACK_SHOWN_MS
+    if (!this.recorder.isOn) this.outside.mute(this.isSilent)
+    this.outside.changed()
   }
 
   private say(packets: readonly Uint8Array[]): void {

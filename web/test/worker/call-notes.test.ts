@@ -54,6 +54,8 @@ async function inNotes(work: (side: Side) => Promise<void>): Promise<void> {
     side.seconds(3, 0)
     side.seconds(BAD_SECONDS, 60)
     assert.ok(side.notes.areOn)
+    await settled()
+    assert.deepEqual(side.said.splice(0), [{ number: 0, packets: [] }], "it is said that speech was given up")
     await work(side)
   } finally {
     side.notes.stop()
@@ -87,7 +89,7 @@ test("the microphone is heard while the button is held, and all of it is in the 
     const tail = [speech(90), SILENCE]
     tail.forEach((packet) => side.notes.captured(packet))
     await settled()
-    assert.deepEqual(side.said, [{ number: 0, packets: [...said, ...tail] }])
+    assert.deepEqual(side.said, [{ number: 1, packets: [...said, ...tail] }])
     assert.equal(side.notes.captured(SILENCE), SILENCE)
   }))
 
@@ -99,7 +101,7 @@ test("who goes on is cut every three seconds and loses nothing", () =>
     side.notes.speak(false)
     for (let at = 0; at < 12; at++) side.notes.captured(SILENCE)
     await settled()
-    assert.deepEqual(side.said.map(({ number }) => number), [0, 1, 2])
+    assert.deepEqual(side.said.map(({ number }) => number), [1, 2, 3])
     side.said.forEach(({ packets }) => assert.ok(noteSlots(packets) >= 50))
     assert.deepEqual(side.said.flatMap(({ packets }) => packets).slice(0, 60), said)
   }))
@@ -170,8 +172,16 @@ test("where nothing passes, it is said that somebody is there", () =>
   inNotes(async (side) => {
     side.seconds(20, null)
     await settled()
-    assert.deepEqual(side.said, [{ number: 0, packets: [] }, { number: 1, packets: [] }])
+    assert.deepEqual(side.said, [{ number: 1, packets: [] }, { number: 2, packets: [] }])
   }))
+
+test("a note of the other side gives speech up here as well, and is played", () => {
+  const side = new Side()
+  const packets = Array.from({ length: 10 }, (_, number) => speech(number))
+  side.notes.arrived(0, packets)
+  assert.deepEqual([side.notes.areOn, side.notes.view?.on, side.muted, side.played], [true, true, [true], [packets]])
+  side.notes.stop()
+})
 
 test("each note is played once [CANNOT-FORGE]", () =>
   inNotes(async (side) => {

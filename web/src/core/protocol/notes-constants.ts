@@ -13,8 +13,12 @@ export const WINDOW_SECONDS = 8
 /** So many bad seconds of the window, and speech is given up. */
 export const BAD_SECONDS = 6
 export const LONG_WINDOW_SECONDS = 20
-/** Or so many of a longer one: losses at random leave every other second good, and nobody can talk all the same. */
-export const LONG_BAD_SECONDS = 10
+export const LONG_PERCENT_BAD = 20
+/**
+ * Or the seconds of a longer one add up to so much: each counts what was lost or late in its worse direction, a bad
+ * one `LONG_PERCENT_BAD`. Losses at random leave most seconds good, and nobody can talk all the same.
+ */
+export const LONG_PERCENT_SUM = 120
 /** So many good ones in a row, and it is tried again. */
 export const GOOD_SECONDS = 5
 /** Not sooner than this after it was given up, twice as long each time it is given up again, up to `REST_MS_MAX`. */

@@ -24,12 +24,14 @@ const isGood = ({ percent, targetMs }: Heard): boolean =>
 /** One device's view of one call. Fed once a second from the first authentic frame on. */
 export class Notes {
   mode: Mode = Mode.INTERACTIVE
-  private bad: boolean[] = []
+  /** What each of the last seconds counts for, in percent. */
+  private lost: number[] = []
   private goodRun = 0
   /** When the mode changed last. */
   private changedMs: number | null = null
   private watchedMs: number | null = null
-  private saidMs = 0
+  /** When a note of ours was sent last, null where none was since we gave speech up. */
+  private saidMs: number | null = null
   private restMs: number = given.REST_MS
   /** Whether any frame passed in both directions in the last second. */
   private passes = true
@@ -40,21 +42,18 @@ export class Notes {
    */
   second(here: Heard, there: Heard | null, nowMs: number): boolean {
     if (this.watchedMs !== null && nowMs - this.watchedMs > given.STOPPED_MS) {
-      this.bad = []
+      this.lost = []
       this.goodRun = 0
     }
     this.watchedMs = nowMs
     this.passes = there !== null && there.percent < 100
-    this.bad = [...this.bad, there === null || isBad(here) || isBad(there)].slice(-given.LONG_WINDOW_SECONDS)
+    const counts = there === null || isBad(here) || isBad(there) ? given.LONG_PERCENT_BAD : Math.max(here.percent, there.percent)
+    this.lost = [...this.lost, counts].slice(-given.LONG_WINDOW_SECONDS)
     this.goodRun = there !== null && isGood(here) && isGood(there) ? this.goodRun + 1 : 0
     if (this.mode === Mode.INTERACTIVE) {
       if (!this.isHopeless()) return false
-      if (this.changedMs !== null) {
-        const isSteady = nowMs - this.changedMs >= given.STEADY_MS
-        this.restMs = isSteady ? given.REST_MS : Math.min(this.restMs * 2, given.REST_MS_MAX)
-      }
-      this.saidMs = nowMs
-      this.enter(Mode.NOTES, nowMs)
+      this.giveUp(nowMs)
+      this.saidMs = null
       return true
     }
     if (this.goodRun < given.GOOD_SECONDS || nowMs - (this.changedMs ?? 0) < this.restMs) return false
@@ -67,20 +66,41 @@ export class Notes {
     this.saidMs = nowMs
   }
 
-  /** Whether to say that we are still here: neither frames nor a note have told it for a while. */
+  /** A note of the peer has come: it has given speech up. Returns whether the mode has changed. */
+  noted(nowMs: number): boolean {
+    // Where we have just turned back, it may have been on its way since before that.
+    if (this.mode === Mode.NOTES || (this.changedMs !== null && nowMs - this.changedMs < this.restMs)) return false
+    this.giveUp(nowMs)
+    this.saidMs = nowMs
+    return true
+  }
+
+  /**
+   * Whether to say, with a note that holds nothing, that we have given speech up; or, where neither frames nor a note have
+   * told it for a while, that we are still here.
+   */
   isPresenceDue(nowMs: number): boolean {
-    return this.mode === Mode.NOTES && !this.passes && nowMs - this.saidMs >= given.PRESENCE_MS
+    if (this.mode === Mode.INTERACTIVE) return false
+    return this.saidMs === null || (!this.passes && nowMs - this.saidMs >= given.PRESENCE_MS)
+  }
+
+  private giveUp(nowMs: number): void {
+    if (this.changedMs !== null) {
+      const isSteady = nowMs - this.changedMs >= given.STEADY_MS
+      this.restMs = isSteady ? given.REST_MS : Math.min(this.restMs * 2, given.REST_MS_MAX)
+    }
+    this.enter(Mode.NOTES, nowMs)
   }
 
   private isHopeless(): boolean {
-    const count = (seconds: number): number => this.bad.slice(-seconds).filter(Boolean).length
-    return count(given.WINDOW_SECONDS) >= given.BAD_SECONDS || count(given.LONG_WINDOW_SECONDS) >= given.LONG_BAD_SECONDS
+    const bad = this.lost.slice(-given.WINDOW_SECONDS).filter((percent) => percent === given.LONG_PERCENT_BAD)
+    return bad.length >= given.BAD_SECONDS || this.lost.reduce((sum, percent) => sum + percent, 0) >= given.LONG_PERCENT_SUM
   }
 
   private enter(mode: Mode, nowMs: number): void {
     this.mode = mode
     this.changedMs = nowMs
-    this.bad = []
+    this.lost = []
     this.goodRun = 0
   }
 }

@@ -6,7 +6,7 @@ import { test } from "node:test"
 import { Notes } from "../../../src/core/protocol/notes.js"
 import { root } from "../vectors.js"
 
-type Event = ["said", number] | ["second", number, number, number | null, number, number, number, boolean]
+type Event = ["said", number] | ["noted", number, boolean] | ["second", number, number, number | null, number, number, number, boolean]
 
 const FOLDER = join(root, "vectors", "notes")
 const names = readdirSync(FOLDER)
@@ -20,6 +20,10 @@ for (const name of names) {
     for (const event of events) {
       if (event[0] === "said") {
         notes.said(event[1])
+        continue
+      }
+      if (event[0] === "noted") {
+        assert.equal(notes.noted(event[1]), event[2], JSON.stringify(event))
         continue
       }
       const [, percent, targetMs, told, toldMs, now, mode, due] = event
