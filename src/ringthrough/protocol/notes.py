@@ -97,8 +97,10 @@ class Notes:
             self._good_run = 0
         self._watched_ms = now_ms
         self._passes = there is not None and there.percent < 100
-        is_bad = there is None or here.is_bad or there.is_bad
-        self._lost.append(LONG_PERCENT_BAD if is_bad else max(here.percent, there.percent))
+        if there is None or here.is_bad or there.is_bad:
+            self._lost.append(LONG_PERCENT_BAD)
+        else:
+            self._lost.append(max(here.percent, there.percent))
         is_good = there is not None and here.is_good and there.is_good
         self._good_run = self._good_run + 1 if is_good else 0
         if self.mode is Mode.INTERACTIVE:
