@@ -19,7 +19,7 @@ from lab.calibration.checks import Report
 from lab.calibration.measure import ProbeFailed, calibrate
 from lab.cases.case import Case
 from lab.cases.cells import CELLS, SMOKE
-from lab.drivers import DRIVERS, OURS, PEERS
+from lab.drivers import DIRECT, DRIVERS, OURS, PEERS
 from lab.middlebox.control import MiddleboxFailed
 from lab.namespaces import LabUnavailable
 from lab.pictures import draw
@@ -51,7 +51,7 @@ def parse(argv: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument("--smoke", action="store_true", help="a few cells with ours alone; writes no results")
     args = parser.parse_args(argv)
     args.out = args.out.resolve()  # mumble-server reads paths as seen from the folder of its settings
-    known = [OURS, *PEERS]
+    known = [OURS, DIRECT, *PEERS]
     args.drivers = [OURS] if args.smoke else args.drivers.split(",") if args.drivers else known
     if unknown := set(args.drivers) - set(DRIVERS):
         parser.error(f"no such messengers: {', '.join(sorted(unknown))}; there are: {', '.join(DRIVERS)}")
@@ -87,6 +87,8 @@ def play_all(args: argparse.Namespace) -> tuple[list[Played], list[str]]:
     for case in args.cases:
         for run in range(args.runs):
             for name in args.drivers:
+                if name == DIRECT and not case.has_udp:
+                    continue
                 folder = args.out / slug(case.name) / f"{slug(name)}-{run}"
                 kept = folder / "call.json"
                 if args.resume and kept.is_file():

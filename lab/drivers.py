@@ -7,6 +7,8 @@ from collections.abc import Callable
 from lab.driver import Driver
 
 OURS = "ours"
+DIRECT = "ours direct"
+"""The same call where both let each other see their address: over UDP from one to the other where that passes."""
 
 
 def _ours() -> Driver:
@@ -59,7 +61,7 @@ def _mumble() -> Driver:
 
 DRIVERS: dict[str, Callable[[], Driver]] = {
     OURS: _ours,
-    "ours direct": _direct,
+    DIRECT: _direct,
     "ours in browsers": _browsers,
     "webrtc": _webrtc,
     "webrtc turn/udp": _turn_udp,

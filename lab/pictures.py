@@ -24,7 +24,7 @@ CONVERSATION = (
 def draw(made: Sequence[Cell], drivers: Sequence[str], folder: Path) -> list[Path]:
     """Write the charts; their files."""
     folder.mkdir(parents=True, exist_ok=True)
-    rows = [(cell.case, {OURS: cell.ours, **cell.peers}) for cell in made]
+    rows = [(cell.case, {OURS: cell.ours, **cell.otherwise, **cell.peers}) for cell in made]
     charts = {
         "lab": grid(
             "Is it still a conversation?",

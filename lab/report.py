@@ -41,12 +41,13 @@ class Cell:
     """Ours has to be intelligible here."""
     verdicts: Mapping[str, Tally] = field(default_factory=dict)
     """What was told of the restriction, by messenger of ours."""
+    otherwise: Mapping[str, Call] = field(default_factory=dict)
+    """Calls of ours that go otherwise than over the message connection alone."""
 
     @property
     def best_peer(self) -> Call | None:
         """An intelligible one before others, then the highest ESTOI, then the shortest delay; None without a call."""
-        others = [call for call in self.peers.values() if not call.driver.startswith(OURS)]
-        heard = [call for call in others if call.heard]
+        heard = [call for call in self.peers.values() if call.heard]
         if not heard:
             return None
         clear = [call for call in heard if call.intelligible] or heard
@@ -63,15 +64,22 @@ class Cell:
             for verdict, count in counted.wrong.items():
                 right = " or ".join(counted.right_ones)
                 found.append(f"verdict {verdict} instead of {right} in {count} of {counted.calls} ({driver})")
-        if self.conversation and (self.ours is None or not self.ours.intelligible):
+        found += self._behind(self.ours)
+        for driver, call in self.otherwise.items():
+            found += [f"{text} ({driver})" for text in self._behind(call)]
+        return found
+
+    def _behind(self, ours: Call | None) -> list[str]:
+        found = []
+        if self.conversation and (ours is None or not ours.intelligible):
             found.append("not intelligible")
-        if not self.conversation and self.ours is not None and not _is_of_use(self.ours):
+        if not self.conversation and ours is not None and not _is_of_use(ours):
             found.append("neither intelligible nor push-to-talk")
         best = self.best_peer
         if best is None or not best.intelligible:
             return found
-        ours_estoi = 0.0 if self.ours is None else self.ours.estoi or 0.0
-        ours_ms = None if self.ours is None else self.ours.mouth_to_ear_ms_p95
+        ours_estoi = 0.0 if ours is None else ours.estoi or 0.0
+        ours_ms = None if ours is None else ours.mouth_to_ear_ms_p95
         if (best.estoi or 0.0) - ours_estoi > WORSE_ESTOI_MAX:
             found.append(f"ESTOI {best.estoi or 0.0:.3f} of {best.driver}")
         if ours_ms is None or ours_ms - (best.mouth_to_ear_ms_p95 or 0.0) > WORSE_DELAY_MS_MAX:
@@ -95,14 +103,15 @@ def cells(calls: Iterable[Call], cases: Iterable[Case]) -> list[Cell]:
     for name, drivers in by_case.items():
         if drivers:
             middle = {driver: _middle(runs) for driver, runs in drivers.items()}
-            peers = {driver: call for driver, call in middle.items() if driver != OURS}
+            peers = {driver: call for driver, call in middle.items() if not driver.startswith(OURS)}
+            otherwise = {driver: call for driver, call in middle.items() if driver not in {OURS, *peers}}
             case = by_name[name]
             own = {
                 driver: tally(runs, expected(case, driver))
                 for driver, runs in drivers.items()
                 if driver.startswith(OURS)
             }
-            made.append(Cell(name, middle.get(OURS), peers, case.conversation, own))
+            made.append(Cell(name, middle.get(OURS), peers, case.conversation, own, otherwise))
     return made
 
 
@@ -120,6 +129,7 @@ def rows(cell: Cell) -> list[dict[str, Any]]:
             "unit": unit,
             "higher_is_better": higher,
             "ours": _value(cell.ours, metric),
+            "otherwise": {driver: _value(call, metric) for driver, call in cell.otherwise.items()},
             "reference": _value(best, metric),
             "reference_name": None if best is None else best.driver,
             "peers": {driver: _value(call, metric) for driver, call in cell.peers.items()},
@@ -152,7 +162,8 @@ def document(
                 "conversation_expected": cell.conversation,
                 "intelligible": {
                     call.driver: call.intelligible
-                    for call in ([cell.ours] if cell.ours is not None else []) + list(cell.peers.values())
+                    for call in (cell.ours, *cell.otherwise.values(), *cell.peers.values())
+                    if call is not None
                 },
                 "verdicts": {
                     driver: {
@@ -187,7 +198,7 @@ def table(made: Sequence[Cell], drivers: Sequence[str]) -> str:
     """Markdown: ESTOI, delay (p95) and lost speech of every messenger in every cell, and a verdict that is wrong."""
     lines = [f"| network | {' | '.join(drivers)} |", "|---" * (len(drivers) + 1) + "|"]
     for cell in made:
-        calls = {OURS: cell.ours, **cell.peers}
+        calls = {OURS: cell.ours, **cell.otherwise, **cell.peers}
         columns = [_figures(calls.get(driver)) + _wrong(cell.verdicts.get(driver)) for driver in drivers]
         lines.append(f"| {cell.case} | {' | '.join(columns)} |")
     return "\n".join(lines)

@@ -28,6 +28,8 @@ class Case:
     """Between the callers, of the path alone: decides what delay is a conversation."""
     conversation: bool = True
     """Messages pass and 32 kbit/s are left: ours has to be intelligible here."""
+    has_udp: bool = True
+    """Some UDP passes at some time: a direct way is worth a call of its own."""
     verdicts: frozenset[Verdict] = CLEAR
     """Which verdict is right to head Alice's screen at the end (docs/spec/verdicts.md, section 3), where a direct way
     is tried; several where each is right."""

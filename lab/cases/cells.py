@@ -49,7 +49,7 @@ _PLAIN: tuple[Case, ...] = (
     Case("TLS alone, 5 % lost, RTT 50", _tls_alone(50, 0.05), rtt_ms=50),
     Case("TLS alone, 10 % lost, RTT 50", _tls_alone(50, 0.1), rtt_ms=50),
     Case("TLS alone, 20 % lost, RTT 50", _tls_alone(50, 0.2), rtt_ms=50),
-    # Speech is given up for push-to-talk after 6 bad seconds of 8, or 10 of 20.
+    # Speech is given up for push-to-talk by what the last 20 s have lost.
     Case("TLS alone, 30 % lost, RTT 50", _tls_alone(50, 0.3), seconds=36, rtt_ms=50, conversation=False),
     Case("TLS alone, 10 % lost, RTT 100", _tls_alone(100, 0.1), rtt_ms=100),
     Case("TLS alone, 20 % lost, RTT 100", _tls_alone(100, 0.2), rtt_ms=100),
@@ -93,6 +93,7 @@ def _voiced() -> tuple[Case, ...]:
             case,
             seed=100 + n,
             speech=VOICES[n % len(VOICES)],
+            has_udp=not set(NO_UDP.rules) <= set(case.restriction.rules),
             verdicts=RIGHT[case.name][0],
             verdicts_without_direct=RIGHT[case.name][1],
         )

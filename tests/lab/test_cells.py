@@ -8,7 +8,7 @@ from lab.__main__ import parse, slug
 from lab.cases.case import find
 from lab.cases.cells import CELLS, RELAY_ADDRESS, SMOKE, VOICES
 from lab.cases.right import RIGHT
-from lab.drivers import DRIVERS, OURS, PEERS
+from lab.drivers import DIRECT, DRIVERS, OURS, PEERS
 from lab.middlebox.box import Box
 
 from .middlebox.make_packets import PREFIXES
@@ -50,6 +50,13 @@ def test_the_relay_is_in_the_network_of_the_server_but_is_not_the_server() -> No
     assert PREFIXES["server"] + "2" != RELAY_ADDRESS
 
 
+def test_a_direct_way_is_played_where_some_udp_passes() -> None:
+    with_udp = {case.name for case in CELLS if case.has_udp}
+    assert {"clean, RTT 20", "STUN dropped", "UDP degraded", "UDP silent from 5 s"} < with_udp
+    assert not [name for name in with_udp if "no UDP" in name or "TLS alone" in name or name == "UDP dropped"]
+    assert len(with_udp) == 14
+
+
 def test_every_messenger_can_be_made_and_bears_its_name() -> None:
     assert {name: make().name for name, make in DRIVERS.items()} == {name: name for name in DRIVERS}
     assert OURS not in PEERS
@@ -59,7 +66,7 @@ def test_the_command_line_chooses_cells_and_messengers() -> None:
     everything = parse([])
     assert everything.out.is_absolute()
     assert len(everything.cases) == len(CELLS)
-    assert everything.drivers == [OURS, *PEERS]
+    assert everything.drivers == [OURS, DIRECT, *PEERS]
     smoke = parse(["--smoke"])
     assert [case.name for case in smoke.cases] == [name for name in SMOKE if find(CELLS, name)]
     assert smoke.drivers == [OURS]

@@ -27,7 +27,6 @@ def test_the_best_peer_is_intelligible_then_clear_then_quick() -> None:
     assert cell(None, clear, quicker).best_peer is quicker
     assert cell(None, lost, no_call("turn")).best_peer is lost
     assert cell(None, no_call("turn"), call("mute", speech_lost=1.0, intelligible=False)).best_peer is None
-    assert cell(None, call("ours in browsers", estoi=0.99), quick).best_peer is quick
 
 
 @pytest.mark.parametrize(
@@ -43,6 +42,18 @@ def test_the_best_peer_is_intelligible_then_clear_then_quick() -> None:
 )
 def test_where_ours_falls_short(ours: Call, peer: Call, count: int) -> None:
     assert len(cell(ours, peer).behind) == count
+
+
+def test_ours_by_another_way_is_no_peer_and_is_measured_by_the_same() -> None:
+    direct = call("ours direct", estoi=0.99, mouth_to_ear_ms_p95=300.0)
+    (made,) = cells([call("ours"), direct, call("mumble")], [Case("clean")])
+    assert made.best_peer is made.peers["mumble"]
+    assert (made.otherwise, list(made.peers)) == ({"ours direct": direct}, ["mumble"])
+    late, right = made.behind[0], made.behind[1:]
+    assert (late, right) == ("180 ms of mumble (ours direct)", [])
+    row = rows(made)[0]
+    assert (row["ours"], row["otherwise"], row["peers"]) == (0.95, {"ours direct": 0.99}, {"mumble": 0.95})
+    assert "**0.99, 300 ms" in table([made], ["ours", "ours direct", "mumble"])
 
 
 @pytest.mark.parametrize(
