@@ -358,6 +358,19 @@ def lossy_plan(losses: bool) -> Iterator[Event]:
                 yield ["closed", lane, now, False]
 
 
+def hanging_plan() -> Iterator[Event]:
+    """Of three handshakes the first two hang, one while it rings; each time another is begun."""
+    yield ["opened", 0, 0]
+    for now in range(0, 5_000, 100):
+        if now == 2_000:
+            yield ["sounds"]
+        yield ["step", 2, [], False, False, now]
+        if now in (500, 1_500, 3_500):
+            yield ["dialled", now]
+        elif now == 4_000:
+            yield from (["dial_ended"], ["opened", 1, now])
+
+
 class Network:
     """What a plan meets: connections that end, freeze or are forbidden."""
 
@@ -491,6 +504,7 @@ def plans() -> Iterator[tuple[str, str, list[Event]]]:
     """(name, what it shows, events without answers)."""
     yield "plan-clean", "a spare lane is opened", Network().run(10)
     yield "plan-rings", "a spare lane is opened before any sound", Network().run(3, rings=True)
+    yield "plan-hangs", "handshakes hang, while it rings and later", list(hanging_plan())
     yield "plan-heavy", "six lanes are wanted", Network(wanted=6).run(15)
     yield "plan-freeze", "a connection freezes after 16 KB", Network(freeze_bytes=16_000).run(30)
     yield "plan-alike", "two die after alike many bytes, and a third lives on past them", list(lossy_plan(False))

@@ -40,6 +40,9 @@ def test_a_handshake_that_hangs_is_not_waited_for() -> None:
     plan.dialled(3_000)
     assert not plan.step(2, [], 4_900, silent=False, stuck=False).dial
     assert plan.step(2, [], 5_000, silent=False, stuck=False).dial
+    plan.is_sounding = False
+    assert plan.step(2, [], 4_000, silent=False, stuck=False).dial, "it rings, and there is nothing to delay"
+    assert not plan.step(2, [], 3_900, silent=False, stuck=False).dial
 
 
 def test_others_come_a_second_apart() -> None:

@@ -33,7 +33,8 @@ from .local_address import is_lost
 log = logging.getLogger(__name__)
 
 UNSENT_BYTES_MAX = 2048
-DIAL_TIMEOUT_S = 10.0
+DIAL_TIMEOUT_S = 4.0
+"""Losses that held up a handshake for so long hold it up longer still, and a new one may be through before."""
 PLAN_S = 0.1
 NETWORK_S_MAX = 1.0
 """For so long a lane that is being opened waits for a network; then the plan has another one opened."""

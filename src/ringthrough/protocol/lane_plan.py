@@ -24,6 +24,8 @@ DIALS_AT_ONCE = 2
 DIAL_HANGS_MS = 2_000
 """A handshake that takes longer is not waited for: losses hold it up, and another may be through before. Longer than
 queueing is laid to it, so that a pipe too narrow for it shows itself first."""
+DIAL_HANGS_MS_RINGING = 1_000
+"""While it rings, there is no sound that one handshake more could delay."""
 LANES_OPEN_MAX = 6
 """Stalled ones counted: networks that count connections begin at more."""
 HANDSHAKE_BYTES = 4_000
@@ -168,7 +170,8 @@ class LanePlan:
         fit = [lane for lane, known in self._lanes.items() if lane not in stalled and not self._is_worn(known)]
         # What ails all lanes at once is the network; a new connection is the way out of it, if there is one.
         wanted = max(1, self._limit(wanted, now_ms))
-        awaited = sum(now_ms - began_ms < DIAL_HANGS_MS for began_ms in self._dials_ms)
+        hangs_ms = DIAL_HANGS_MS if self.is_sounding else DIAL_HANGS_MS_RINGING
+        awaited = sum(now_ms - began_ms < hangs_ms for began_ms in self._dials_ms)
         short = wanted - awaited - (0 if silent else len(fit))
         hurry = silent or bool(stalled) or self.freeze_bytes is not None
         can_wait = self.is_sounding and wanted <= SPARE_LANES and not (stuck or hurry)

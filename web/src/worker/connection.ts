@@ -14,7 +14,7 @@ import { Pulse, Stopped } from "./sync.js"
 export const HEARTBEAT_MS = 8_000
 const CONNECT_TIMEOUT_MS = 15_000
 /** The browser opens one connection to a host at a time: one that hangs holds up a call's others. */
-export const CONNECT_TIMEOUT_MS_IN_CALL = 5_000
+export const CONNECT_TIMEOUT_MS_IN_CALL = 4_000
 const REQUEST_TIMEOUT_MS = 30_000
 const BACK_OFF_MS = [200, 500, 1_000, 2_000, 5_000, 10_000] as const
 /** The longest of these while a call uses the connection: it would miss a lane, and the end of the call its word. */

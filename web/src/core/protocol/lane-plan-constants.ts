@@ -17,6 +17,8 @@ export const DIALS_AT_ONCE = 2
  * queueing is laid to it, so that a pipe too narrow for it shows itself first.
  */
 export const DIAL_HANGS_MS = 2000
+/** While it rings, there is no sound that one handshake more could delay. */
+export const DIAL_HANGS_MS_RINGING = 1000
 /** Stalled ones counted: networks that count connections begin at more. */
 export const LANES_OPEN_MAX = 6
 /** What a server sends before the first frame; it counts where connections are frozen by bytes. */

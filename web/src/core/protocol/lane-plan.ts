@@ -138,7 +138,8 @@ export class LanePlan {
     const fit = [...this.lanes].filter(([lane, known]) => !stalled.includes(lane) && !this.isWorn(known)).map(([lane]) => lane)
     // What ails all lanes at once is the network; a new connection is the way out of it, if there is one.
     const count = Math.max(1, this.limit(wanted, nowMs))
-    const awaited = this.dialsMs.filter((beganMs) => nowMs - beganMs < given.DIAL_HANGS_MS).length
+    const hangsMs = this.isSounding ? given.DIAL_HANGS_MS : given.DIAL_HANGS_MS_RINGING
+    const awaited = this.dialsMs.filter((beganMs) => nowMs - beganMs < hangsMs).length
     const short = count - awaited - (silent ? 0 : fit.length)
     const hurry = silent || stalled.length > 0 || this.freezeBytes !== null
     const beginMs = count <= given.SPARE_LANES && this.isSounding && !stuck && !hurry ? given.SPARE_MS : given.FIRST_DIAL_MS
