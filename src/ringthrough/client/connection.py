@@ -10,7 +10,6 @@ import contextlib
 import functools
 import logging
 import secrets
-import socket
 import ssl
 from collections.abc import Callable, Coroutine, Sequence
 from dataclasses import dataclass, field
@@ -296,7 +295,6 @@ class Connection:
                 timeout=aiohttp.ClientWSTimeout(ws_close=2.0),
             ) as self._socket,
         ):
-            self._tune_socket()
             await self._socket.send_bytes(self._session.hello())
             async for message in self._socket:
                 if message.type is not aiohttp.WSMsgType.BINARY:
@@ -460,15 +458,6 @@ class Connection:
     def _transport(self) -> asyncio.WriteTransport | None:
         writer = getattr(self._socket, "_writer", None)
         return getattr(writer, "transport", None)
-
-    def _tune_socket(self) -> None:
-        """Send small frames at once, and keep what waits unsent where `signal` can see it."""
-        sock = self._socket.get_extra_info("socket") if self._socket is not None else None
-        if sock is None:
-            return
-        with contextlib.suppress(OSError):
-            sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-            sock.setsockopt(socket.IPPROTO_TCP, getattr(socket, "TCP_NOTSENT_LOWAT", 25), 4096)
 
 
 def _size(records: Sequence[frames.Record]) -> int:

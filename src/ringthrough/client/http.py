@@ -23,6 +23,7 @@ from ringthrough.protocol import directory, limits
 
 from .errors import Refused, ServerUnreachable
 from .local_address import is_lost
+from .tuned_socket import tuned_socket
 
 T = TypeVar("T")
 
@@ -77,8 +78,7 @@ class ServerHttp:
         return aiohttp.ClientSession(connector=connector, timeout=_TIMEOUT, auto_decompress=False)
 
     def _new_socket(self, address: aiohttp.AddrInfoType) -> socket.socket:
-        family, kind, protocol, *_ = address
-        made = socket.socket(family, kind, protocol)
+        made = tuned_socket(address)
         self._sockets.add(made)
         return made
 

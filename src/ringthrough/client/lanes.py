@@ -11,7 +11,6 @@ import contextlib
 import errno
 import logging
 import secrets
-import socket
 from collections.abc import Callable, Coroutine
 from typing import Protocol
 
@@ -29,6 +28,7 @@ from ringthrough.protocol.lanes import Ack, LaneId, LaneReceiver, LaneSender, Tr
 
 from .connection import HEARTBEAT_S, Connection
 from .local_address import is_lost
+from .tuned_socket import tuned_socket
 
 log = logging.getLogger(__name__)
 
@@ -122,7 +122,9 @@ class Lanes:
 
     async def run(self) -> None:
         """Keep lanes open until cancelled."""
-        connector = aiohttp.TCPConnector(ssl=self._connection.tls, limit=0, force_close=True)
+        connector = aiohttp.TCPConnector(
+            ssl=self._connection.tls, limit=0, force_close=True, socket_factory=tuned_socket
+        )
         try:
             async with aiohttp.ClientSession(connector=connector) as http:
                 self._connection.attach(self._stream, self)
@@ -228,7 +230,6 @@ class Lanes:
         try:
             async with asyncio.timeout(DIAL_TIMEOUT_S) as opening:
                 async with await self._connect(http) as websocket:
-                    _tune(websocket)
                     _, join = machine.join(self._bundle, None)
                     await websocket.send_bytes(machine.hello())
                     await websocket.send_bytes(join)
@@ -398,11 +399,3 @@ class _LaneSocket:
 
     def has_lost_its_address(self) -> bool:
         return is_lost(self._websocket.get_extra_info("socket"))
-
-
-def _tune(websocket: aiohttp.ClientWebSocketResponse) -> None:
-    sock = websocket.get_extra_info("socket")
-    if sock is not None:
-        with contextlib.suppress(OSError):
-            sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-            sock.setsockopt(socket.IPPROTO_TCP, getattr(socket, "TCP_NOTSENT_LOWAT", 25), 4096)
