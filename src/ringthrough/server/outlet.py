@@ -22,12 +22,7 @@ RECORDS_AHEAD_BYTES = 256 * 1024
 DRAINED_BYTES = 64 * 1024
 POLL_S = 0.01
 NOTSENT_LOWAT_BYTES = 32 * 1024
-RTO_US_MIN = 50_000
-"""A lost packet is sent again so long after its answer was due, and not after 200 ms: in a call, what comes behind it
-on the connection waits for it. Longer than a receiver may keep its answer to itself (40 ms in Linux)."""
 _TCP_NOTSENT_LOWAT = 25
-_TCP_RTO_MIN_US = 45
-"""Since Linux 6.15."""
 
 _SHORT = struct.Struct(">BBH")
 _LONG = struct.Struct(">BBQ")
@@ -188,15 +183,13 @@ class Tunable(Protocol):
 
 
 def tune_socket(sock: Tunable | None) -> None:
-    """No delay for small messages; little unsent data in the kernel, so that drops happen here and not behind us;
-    what is lost is repaired early; BBR where the kernel has it. What cannot be set is left. A listening socket hands
-    all of it on."""
+    """No delay for small messages; little unsent data in the kernel, so that drops happen here and not behind us; BBR
+    where the kernel has it. What cannot be set is left. A listening socket hands all of it on."""
     if sock is None:
         return
     options: tuple[tuple[int, int | bytes], ...] = (
         (socket.TCP_NODELAY, 1),
         (_TCP_NOTSENT_LOWAT, NOTSENT_LOWAT_BYTES),
-        (_TCP_RTO_MIN_US, RTO_US_MIN),
         (getattr(socket, "TCP_CONGESTION", 13), b"bbr"),
     )
     for name, value in options:
