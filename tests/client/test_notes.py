@@ -33,8 +33,8 @@ NOTE = mimi.Note(bytes(16), 0, (b"\x58" + b"n" * 40,) * 20)
 @pytest.fixture
 def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
     """Judged in 2 seconds of each kind instead of 5 and more, since a test waits for them in real time."""
-    for name in ("WINDOW_SECONDS", "BAD_SECONDS", "GOOD_SECONDS"):
-        monkeypatch.setattr(rule, name, 2)
+    monkeypatch.setattr(rule, "PERCENT_SUM", 2 * rule.PERCENT_BAD)
+    monkeypatch.setattr(rule, "GOOD_SECONDS", 2)
     monkeypatch.setattr(rule, "REST_MS", 2_000)
 
 

@@ -359,10 +359,10 @@ def lossy_plan(losses: bool) -> Iterator[Event]:
 
 
 def hanging_plan() -> Iterator[Event]:
-    """Of three handshakes the first two hang, one while it rings; each time another is begun."""
+    """Of three handshakes the first two hang while it rings, which then are all that are begun."""
     yield ["opened", 0, 0]
     for now in range(0, 5_000, 100):
-        if now == 2_000:
+        if now == 3_000:
             yield ["sounds"]
         yield ["step", 2, [], False, False, now]
         if now in (500, 1_500, 3_500):

@@ -19,6 +19,8 @@ Second = tuple[Heard, Heard | None]
 
 CLEAN: Second = (Heard(0, 80), Heard(1, 90))
 SILENT: Second = (Heard(100, 200), None)
+POOR: Second = (Heard(13, 200), Heard(14, 200))
+"""Neither good nor bad."""
 UNHEARD: Second = (Heard(0, 80), Heard(100, 200))
 """We hear them, and they do not hear us."""
 
@@ -82,9 +84,21 @@ SCRIPTS: dict[str, Sequence[Second | int | str]] = {
     "one-way": [*[CLEAN] * 5, *[UNHEARD] * 22, *[CLEAN] * 8],
     "flapping": [*[*[SILENT] * 7, *[CLEAN] * 30] * 5],
     "steady-between": [*[SILENT] * 7, *[CLEAN] * 80, *[SILENT] * 7, *[CLEAN] * 12],
-    "followed": [*[CLEAN] * 5, "noted", *[CLEAN] * 3, "noted", *[CLEAN] * 5],
-    "noted-after-turning-back": [*[SILENT] * 6, *[CLEAN] * 8, "noted", *[CLEAN] * 6, "noted", *[CLEAN] * 11, "noted"],
-    "followed-in-silence": [*[CLEAN] * 5, "noted", *[UNHEARD] * 12, *[CLEAN] * 8],
+    "followed": [*[POOR] * 3, "noted", *[CLEAN] * 3, "noted", *[CLEAN] * 5],
+    "noted-where-speech-passes": [*[CLEAN] * 5, "noted", *[CLEAN] * 5],
+    "noted-after-turning-back": [
+        *[SILENT] * 6,
+        *[CLEAN] * 5,
+        *[POOR] * 3,
+        "noted",
+        *[POOR] * 3,
+        "noted",
+        *[CLEAN] * 10,
+        "noted",
+        *[CLEAN] * 6,
+        "noted",
+    ],
+    "followed-in-silence": [POOR, "noted", *[UNHEARD] * 12, *[CLEAN] * 8],
     "stopped": [*[CLEAN] * 5, *[SILENT] * 5, 30_000, *[SILENT] * 5, *[CLEAN] * 3],
 }
 

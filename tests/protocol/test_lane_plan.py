@@ -43,6 +43,8 @@ def test_a_handshake_that_hangs_is_not_waited_for() -> None:
     plan.is_sounding = False
     assert plan.step(2, [], 4_000, silent=False, stuck=False).dial, "it rings, and there is nothing to delay"
     assert not plan.step(2, [], 3_900, silent=False, stuck=False).dial
+    plan.dialled(4_000)
+    assert not plan.step(2, [], 9_000, silent=False, stuck=False).dial, "a pipe too narrow for two must not get four"
 
 
 def test_others_come_a_second_apart() -> None:

@@ -32,6 +32,7 @@ BECOMES = {
     "flapping": [*[TALK, NOTE] * 4, TALK],
     "steady-between": [TALK, NOTE, TALK, NOTE, TALK],
     "followed": [TALK, NOTE, TALK],
+    "noted-where-speech-passes": [TALK],
     "noted-after-turning-back": [TALK, NOTE, TALK, NOTE, TALK],
     "followed-in-silence": [TALK, NOTE, TALK],
     "stopped": [TALK],
@@ -82,7 +83,7 @@ def test_no_mode_is_shorter_than_it_takes_to_judge_it() -> None:
             here = Heard(dice.choice([0, 0, 0, 12, 15, 90]), 100)
             was = notes.mode
             if notes.second(here, here if dice.random() < 0.9 else None, now):
-                least = rule.BAD_SECONDS if was is TALK else rule.GOOD_SECONDS
+                least = rule.PERCENT_SUM // rule.PERCENT_BAD if was is TALK else rule.GOOD_SECONDS
                 assert now - since >= least * 1_000
                 since = now
 
@@ -101,12 +102,14 @@ def test_each_rest_is_twice_as_long_until_it_is_long_enough() -> None:
     assert rests == [5_000, 10_000, 20_000, 40_000, 60_000, 60_000, 60_000]
 
 
-def test_that_speech_was_given_up_is_said_once_and_presence_where_no_frame_tells_it() -> None:
+def test_that_speech_was_given_up_is_said_at_once_and_every_eight_seconds() -> None:
     due = {
         name: sum(event[7] for event in script(seconds) if event[0] == "second") for name, seconds in SCRIPTS.items()
     }
-    assert [due[name] for name in ("recovers", "heavy-loss", "recovers-slowly", "steady-between")] == [1, 1, 1, 2]
-    assert [due[name] for name in ("blackout", "one-way")] == [3, 3]
+    for name, count in due.items():
+        seconds = sum(event[0] == "second" and event[6] == Mode.NOTES for event in script(SCRIPTS[name]))
+        assert count <= len(BECOMES[name]) // 2 + seconds // 8, name
+    assert [due[name] for name in ("clean", "recovers", "steady-between", "blackout", "one-way")] == [0, 2, 2, 3, 3]
     assert (due["followed"], due["followed-in-silence"]) == (0, 1), "who follows has nothing new to say"
 
 

@@ -178,7 +178,9 @@ class LanePlan:
         begin_ms = SPARE_MS if can_wait else FIRST_DIAL_MS
         due = now_ms - self._dialled_ms >= DIAL_GAP_MS and now_ms - self.started_ms >= begin_ms
         room = silent or len(self._lanes) + len(self._dials_ms) < LANES_OPEN_MAX
-        dial = short > 0 and due and room and awaited < DIALS_AT_ONCE
+        # While it rings, those that hang count as well: a pipe too narrow for two handshakes must not get four.
+        at_once = awaited if self.is_sounding else len(self._dials_ms)
+        dial = short > 0 and due and room and at_once < DIALS_AT_ONCE
         leave = list(dead)
         if len(fit) >= wanted:
             leave += [lane for lane, known in self._lanes.items() if self._is_worn(known) and lane not in dead]

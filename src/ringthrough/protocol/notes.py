@@ -21,14 +21,11 @@ GOOD_PERCENT = 12
 GOOD_PERCENT_DELAYED = 2
 """Or no more than this, that is none, while playout waits `DELAY_MS_BAD`."""
 
-WINDOW_SECONDS = 8
-BAD_SECONDS = 6
-"""So many bad seconds of the window, and speech is given up."""
-LONG_WINDOW_SECONDS = 20
-LONG_PERCENT_BAD = 20
-LONG_PERCENT_SUM = 120
-"""Or the seconds of a longer one add up to so much: each counts what was lost or late in its worse direction, a bad
-one `LONG_PERCENT_BAD`. Losses at random leave most seconds good, and nobody can talk all the same."""
+WINDOW_SECONDS = 20
+PERCENT_BAD = 20
+PERCENT_SUM = 120
+"""When the seconds of the window add up to so much, speech is given up: each counts what was lost or late in its
+worse direction, a bad one `PERCENT_BAD`. Losses at random leave most seconds good, and yet nobody can talk."""
 GOOD_SECONDS = 5
 """So many good ones in a row, and it is tried again."""
 
@@ -42,7 +39,8 @@ STOPPED_MS = 2_500
 """Seconds further apart than this were not watched: the device itself was stopped, and nothing is known of them."""
 
 PRESENCE_MS = 8_000
-"""Where no frame passes, something is said at least this often, so that the other side knows there is somebody."""
+"""Something is said at least this often while speech is given up, so that the other side knows it, and that there is
+somebody."""
 
 
 class Mode(enum.IntEnum):
@@ -77,7 +75,7 @@ class Notes:
 
     def __init__(self) -> None:
         self.mode = Mode.INTERACTIVE
-        self._lost: deque[int] = deque(maxlen=LONG_WINDOW_SECONDS)
+        self._lost: deque[int] = deque(maxlen=WINDOW_SECONDS)
         """What each of the last seconds counts for, in percent."""
         self._good_run = 0
         self._changed_ms: float | None = None
@@ -86,8 +84,6 @@ class Notes:
         self._said_ms: float | None = None
         """When a note of ours was sent last, None where none was since we gave speech up."""
         self._rest_ms = REST_MS
-        self._passes = True
-        """Whether any frame passed in both directions in the last second."""
 
     def second(self, here: Heard, there: Heard | None, now_ms: float) -> bool:
         """A second has passed: what is heard here, and what the peer last reported, None where it sent nothing
@@ -96,15 +92,14 @@ class Notes:
             self._lost.clear()
             self._good_run = 0
         self._watched_ms = now_ms
-        self._passes = there is not None and there.percent < 100
         if there is None or here.is_bad or there.is_bad:
-            self._lost.append(LONG_PERCENT_BAD)
+            self._lost.append(PERCENT_BAD)
         else:
             self._lost.append(max(here.percent, there.percent))
         is_good = there is not None and here.is_good and there.is_good
         self._good_run = self._good_run + 1 if is_good else 0
         if self.mode is Mode.INTERACTIVE:
-            if not self._is_hopeless():
+            if sum(self._lost) < PERCENT_SUM:
                 return False
             self._give_up(now_ms)
             self._said_ms = None
@@ -116,26 +111,24 @@ class Notes:
 
     def noted(self, now_ms: float) -> bool:
         """A note of the peer has come: it has given speech up. Returns whether the mode has changed."""
-        if self.mode is Mode.NOTES or (self._changed_ms is not None and now_ms - self._changed_ms < self._rest_ms):
-            return False  # where we have just turned back, it may have been on its way since before that
+        if self.mode is Mode.NOTES or self._good_run >= GOOD_SECONDS:
+            return False  # speech passes: it tells of what is over
+        if self._changed_ms is not None and now_ms - self._changed_ms < REST_MS:
+            return False  # we have just turned back, and it may have been on its way since before that
         self._give_up(now_ms)
         self._said_ms = now_ms
         return True
-
-    def _is_hopeless(self) -> bool:
-        recent = list(self._lost)[-WINDOW_SECONDS:]
-        return recent.count(LONG_PERCENT_BAD) >= BAD_SECONDS or sum(self._lost) >= LONG_PERCENT_SUM
 
     def said(self, now_ms: float) -> None:
         """A note was sent."""
         self._said_ms = now_ms
 
     def is_presence_due(self, now_ms: float) -> bool:
-        """Whether to say, with a note that holds nothing, that we have given speech up; or, where neither frames nor
-        a note have told it for a while, that we are still here."""
+        """Whether to say, with a note that holds nothing, that we have given speech up, and are here: at once, and
+        where no note has told it for a while."""
         if self.mode is Mode.INTERACTIVE:
             return False
-        return self._said_ms is None or (not self._passes and now_ms - self._said_ms >= PRESENCE_MS)
+        return self._said_ms is None or now_ms - self._said_ms >= PRESENCE_MS
 
     def _give_up(self, now_ms: float) -> None:
         if self._changed_ms is not None:

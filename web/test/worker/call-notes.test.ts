@@ -5,7 +5,7 @@ import { mock, test } from "node:test"
 import { noteSlots } from "../../src/core/audio/note.js"
 import { packetSlots } from "../../src/core/audio/toc.js"
 import * as mimi from "../../src/core/e2ee/content/index.js"
-import { BAD_SECONDS, GOOD_SECONDS } from "../../src/core/protocol/notes-constants.js"
+import { GOOD_SECONDS, PERCENT_BAD, PERCENT_SUM } from "../../src/core/protocol/notes-constants.js"
 import { CallNotes } from "../../src/worker/call-notes.js"
 import { noSound } from "../../src/worker/note-recorder.js"
 import { hasBadNote } from "../../src/worker/notes.js"
@@ -52,7 +52,7 @@ async function inNotes(work: (side: Side) => Promise<void>): Promise<void> {
   side.notes.start()
   try {
     side.seconds(3, 0)
-    side.seconds(BAD_SECONDS, 60)
+    side.seconds(PERCENT_SUM / PERCENT_BAD, 60)
     assert.ok(side.notes.areOn)
     await settled()
     assert.deepEqual(side.said.splice(0), [{ number: 0, packets: [] }], "it is said that speech was given up")

@@ -145,7 +145,9 @@ export class LanePlan {
     const beginMs = count <= given.SPARE_LANES && this.isSounding && !stuck && !hurry ? given.SPARE_MS : given.FIRST_DIAL_MS
     const isDue = nowMs - this.dialledMs >= given.DIAL_GAP_MS && nowMs - this.startedMs >= beginMs
     const hasRoom = silent || this.lanes.size + this.dialsMs.length < given.LANES_OPEN_MAX
-    const dial = short > 0 && isDue && hasRoom && awaited < given.DIALS_AT_ONCE
+    // While it rings, those that hang count as well: a pipe too narrow for two handshakes must not get four.
+    const atOnce = this.isSounding ? awaited : this.dialsMs.length
+    const dial = short > 0 && isDue && hasRoom && atOnce < given.DIALS_AT_ONCE
     const worn = [...this.lanes].filter(([lane, known]) => this.isWorn(known) && !dead.includes(lane)).map(([lane]) => lane)
     return { dial, leave: fit.length >= count ? [...dead, ...worn] : dead }
   }

@@ -9,16 +9,13 @@ export const DELAY_MS_BAD = 500
 export const GOOD_PERCENT = 12
 /** Or no more than this, that is none, while playout waits `DELAY_MS_BAD`. */
 export const GOOD_PERCENT_DELAYED = 2
-export const WINDOW_SECONDS = 8
-/** So many bad seconds of the window, and speech is given up. */
-export const BAD_SECONDS = 6
-export const LONG_WINDOW_SECONDS = 20
-export const LONG_PERCENT_BAD = 20
+export const WINDOW_SECONDS = 20
+export const PERCENT_BAD = 20
 /**
- * Or the seconds of a longer one add up to so much: each counts what was lost or late in its worse direction, a bad
- * one `LONG_PERCENT_BAD`. Losses at random leave most seconds good, and nobody can talk all the same.
+ * When the seconds of the window add up to so much, speech is given up: each counts what was lost or late in its
+ * worse direction, a bad one `PERCENT_BAD`. Losses at random leave most seconds good, and yet nobody can talk.
  */
-export const LONG_PERCENT_SUM = 120
+export const PERCENT_SUM = 120
 /** So many good ones in a row, and it is tried again. */
 export const GOOD_SECONDS = 5
 /** Not sooner than this after it was given up, twice as long each time it is given up again, up to `REST_MS_MAX`. */
@@ -28,7 +25,10 @@ export const REST_MS_MAX = 60_000
 export const STEADY_MS = 60_000
 /** Seconds further apart than this were not watched: the device itself was stopped, and nothing is known of them. */
 export const STOPPED_MS = 2500
-/** Where no frame passes, something is said at least this often, so that the other side knows there is somebody. */
+/**
+ * Something is said at least this often while speech is given up, so that the other side knows it, and that there is
+ * somebody.
+ */
 export const PRESENCE_MS = 8000
 
 /** How a call goes. */

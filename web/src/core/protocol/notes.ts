@@ -33,8 +33,6 @@ export class Notes {
   /** When a note of ours was sent last, null where none was since we gave speech up. */
   private saidMs: number | null = null
   private restMs: number = given.REST_MS
-  /** Whether any frame passed in both directions in the last second. */
-  private passes = true
 
   /**
    * A second has passed: what is heard here, and what the peer last reported, null where it sent nothing in this second.
@@ -46,12 +44,11 @@ export class Notes {
       this.goodRun = 0
     }
     this.watchedMs = nowMs
-    this.passes = there !== null && there.percent < 100
-    const counts = there === null || isBad(here) || isBad(there) ? given.LONG_PERCENT_BAD : Math.max(here.percent, there.percent)
-    this.lost = [...this.lost, counts].slice(-given.LONG_WINDOW_SECONDS)
+    const counts = there === null || isBad(here) || isBad(there) ? given.PERCENT_BAD : Math.max(here.percent, there.percent)
+    this.lost = [...this.lost, counts].slice(-given.WINDOW_SECONDS)
     this.goodRun = there !== null && isGood(here) && isGood(there) ? this.goodRun + 1 : 0
     if (this.mode === Mode.INTERACTIVE) {
-      if (!this.isHopeless()) return false
+      if (this.lost.reduce((sum, percent) => sum + percent, 0) < given.PERCENT_SUM) return false
       this.giveUp(nowMs)
       this.saidMs = null
       return true
@@ -68,20 +65,21 @@ export class Notes {
 
   /** A note of the peer has come: it has given speech up. Returns whether the mode has changed. */
   noted(nowMs: number): boolean {
-    // Where we have just turned back, it may have been on its way since before that.
-    if (this.mode === Mode.NOTES || (this.changedMs !== null && nowMs - this.changedMs < this.restMs)) return false
+    // Where speech passes, it tells of what is over; where we have just turned back, it may have been on its way since.
+    if (this.mode === Mode.NOTES || this.goodRun >= given.GOOD_SECONDS) return false
+    if (this.changedMs !== null && nowMs - this.changedMs < given.REST_MS) return false
     this.giveUp(nowMs)
     this.saidMs = nowMs
     return true
   }
 
   /**
-   * Whether to say, with a note that holds nothing, that we have given speech up; or, where neither frames nor a note have
-   * told it for a while, that we are still here.
+   * Whether to say, with a note that holds nothing, that we have given speech up, and are here: at once, and where no note
+   * has told it for a while.
    */
   isPresenceDue(nowMs: number): boolean {
     if (this.mode === Mode.INTERACTIVE) return false
-    return this.saidMs === null || (!this.passes && nowMs - this.saidMs >= given.PRESENCE_MS)
+    return this.saidMs === null || nowMs - this.saidMs >= given.PRESENCE_MS
   }
 
   private giveUp(nowMs: number): void {
@@ -90,11 +88,6 @@ export class Notes {
       this.restMs = isSteady ? given.REST_MS : Math.min(this.restMs * 2, given.REST_MS_MAX)
     }
     this.enter(Mode.NOTES, nowMs)
-  }
-
-  private isHopeless(): boolean {
-    const bad = this.lost.slice(-given.WINDOW_SECONDS).filter((percent) => percent === given.LONG_PERCENT_BAD)
-    return bad.length >= given.BAD_SECONDS || this.lost.reduce((sum, percent) => sum + percent, 0) >= given.LONG_PERCENT_SUM
   }
 
   private enter(mode: Mode, nowMs: number): void {
