@@ -15,8 +15,8 @@ import msgspec
 
 from bench.quiet import Watch
 from bench.report import RESULTS, ROOT, commit, machine
-from lab.calibration.checks import Report
-from lab.calibration.measure import ProbeFailed, calibrate
+from lab.calibration.gate import judged
+from lab.calibration.measure import ProbeFailed
 from lab.cases.case import Case
 from lab.cases.cells import CELLS, SMOKE
 from lab.drivers import DIRECT, DRIVERS, OURS, PEERS
@@ -66,18 +66,6 @@ def wanted(case: Case, args: argparse.Namespace) -> bool:
     if args.smoke:
         return case.name in SMOKE
     return args.only is None or any(text in case.name for text in args.only)
-
-
-def judge_the_lab(folder: Path) -> Report:
-    """Calibrate and say what came out."""
-    report = calibrate(folder)
-    for line in report.lines():
-        say(line)
-    verdict = (
-        "the middlebox does as it is told" if report.passed else "THE CALIBRATION FAILED: no results are written"
-    )
-    say(f"calibration: {verdict} (real-time priority: {'yes' if report.realtime else 'no'})")
-    return report
 
 
 def play_all(args: argparse.Namespace) -> tuple[list[Played], list[str]]:
@@ -146,7 +134,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     args = parse(argv)
     watch = Watch()
     try:
-        calibration = judge_the_lab(args.out / "calibration")
+        calibration = judged(args.out / "calibration")
         if not calibration.passed:
             return 1
         played, faults = play_all(args)

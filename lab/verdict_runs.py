@@ -23,6 +23,7 @@ from typing import Any
 
 from bench.report import RESULTS, commit, machine
 from lab import speech
+from lab.calibration.gate import demanded
 from lab.cases.case import Case, find
 from lab.cases.cells import CELLS
 from lab.drivers import DRIVERS, OURS
@@ -154,6 +155,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     rules = args.only or list(RULES)
     document = json.loads(args.out.read_text()) if args.out.exists() else {"parts": [], "rows": []}
     told = told_in(document)
+    calibration = demanded()
     first_seed, last_seed = seed_after(document), FIRST_SEED
     # Each seed with every restriction before the next one: however early it ends, all were played about as often.
     runs = [Run(rule, args.driver, first_seed + n) for n in range(args.runs) for rule in rules]
@@ -173,6 +175,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     part = {
         "commit": commit(),
         "machine": machine(),
+        "calibration": calibration,
         "at_once": args.at_once,
         "driver": args.driver,
         "first_seed": first_seed,

@@ -19,6 +19,7 @@ import numpy as np
 
 from bench.report import RESULTS, commit, machine
 from lab import speech
+from lab.calibration.gate import demanded
 from lab.cases.case import Case
 from lab.cases.cells import CELLS
 from lab.drivers import DRIVERS, OURS
@@ -113,6 +114,7 @@ def main(argv: Sequence[str] | None = None) -> None:
         for case in CELLS
         if case.speech != WORDS and (args.only is None or any(text in case.name for text in args.only))
     ]
+    calibration = demanded()
     rows = []
     with ProcessPoolExecutor(args.at_once, max_tasks_per_child=1) as pool:
         for row in pool.map(listen, cases):
@@ -124,6 +126,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     if over:
         print(f"more than {POINTS_OVER_MAX:g} points over: {', '.join(over)}")
     about = {"commit": commit(), "machine": machine(), "at_once": args.at_once, "seconds": args.seconds}
+    about["calibration"] = calibration
     document = {"about": about, "together": asdict(whole), "rows": [asdict(row) for row in rows]}
     out = args.out or (RESULTS / "words.json" if args.only is None else None)
     if out is not None:

@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from bench.report import RESULTS, commit, machine
+from lab.calibration.gate import demanded
 from lab.frames.run import Hop, run
 from lab.middlebox.control import MiddleboxFailed
 from lab.ours.driver import Failed
@@ -184,6 +185,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     if args.seconds <= AFTER_S:
         parser.error(f"nothing is judged before {AFTER_S:g} s")
     networks = [one for one in NETWORKS if args.only is None or any(text in one.name for text in args.only)]
+    calibration = demanded()
     # Each in a process of its own, which names its namespaces.
     with ProcessPoolExecutor(args.at_once, max_tasks_per_child=1) as pool:
         plain = pool.submit(_plain, args.seconds)
@@ -201,6 +203,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     if share is not None:
         print(f"without loss: {share:.2f} times the bytes of one copy without answers")
     about = {"commit": commit(), "machine": machine(), "seconds": args.seconds, "seed": args.seed}
+    about["calibration"] = calibration
     document = {"about": about, "bytes_to_one_copy": share, "rows": [one.document() for one in rows]}
     out = args.out or (RESULTS / "frames.json" if args.only is None else None)
     if out is not None:

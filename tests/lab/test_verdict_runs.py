@@ -46,6 +46,7 @@ def test_later_runs_are_added_with_seeds_of_their_own(tmp_path: Path, monkeypatc
         yield from ((run, "frozen") for run in runs)
 
     monkeypatch.setattr(verdict_runs, "played", plays)
+    monkeypatch.setattr(verdict_runs, "demanded", dict)
     out = tmp_path / "verdicts.json"
     for _ in range(2):
         main(["--only", "tcp_frozen", "--runs", "3", "--out", str(out)])
