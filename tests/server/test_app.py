@@ -99,6 +99,8 @@ async def test_a_network_check_gets_so_many_bytes_and_no_more(start_server: Star
 
         async def asked(query: str) -> tuple[int, int]:
             answer = await http.get(f"{server.url}/v1/check{query}")
+            # What a connection has carried before would count: none is used twice.
+            assert (answer.headers.get("Connection") == "close") == (answer.status == 200)
             return answer.status, len(await answer.read()) if answer.status == 200 else 0
 
         for refused in ("", "?bytes=", "?bytes=0", "?bytes=-1", "?bytes=65537", "?bytes=1e3", "?bytes=²"):

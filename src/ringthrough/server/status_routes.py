@@ -76,13 +76,16 @@ async def server_facts(request: web.Request) -> web.Response:
 
 
 async def check(request: web.Request) -> web.Response:
-    """`?bytes=N` zero bytes, so that a client learns after how many its network freezes a connection."""
+    """`?bytes=N` zero bytes, so that a client learns after how many its network freezes a connection: each time on one
+    that ends with the answer, for what a connection has carried before counts too."""
     context = request.app[CONTEXT]
     asked = request.query.get("bytes", "")
     if not (asked.isascii() and asked.isdigit() and len(asked) < 6 and 1 <= int(asked) <= CHECK_BYTES_MAX):
         raise Denied(ErrorCode.BAD_SIZE, f"bytes is 1 to {CHECK_BYTES_MAX}")
     limit(context.check_bytes, caller(request), context.monotonic(), int(asked))
-    return web.Response(body=bytes(int(asked)), content_type="application/octet-stream")
+    response = web.Response(body=bytes(int(asked)), content_type="application/octet-stream")
+    response.force_close()
+    return response
 
 
 async def connect(request: web.Request) -> web.StreamResponse:

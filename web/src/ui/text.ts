@@ -241,6 +241,7 @@ export const text = {
     needsClick: "The browser holds the sound back.",
     playSound: "Play sound",
     quality: { good: "Good quality", fair: "Fair quality", poor: "Poor quality", unknown: "" },
+    qualityThere: "What you say arrives there with gaps.",
     duration: "Duration",
     incoming: (address: string) => `${address} is calling`,
     minimise: "Back to the chats",
@@ -345,11 +346,14 @@ export const text = {
     progress: "Progress of the check",
     running: "Checking…",
     stopped: "Stopped before the end, so there is no verdict.",
-    names: { connection: "Message connection", lanes: "Further connections", bytes: "Many bytes", idle: "Silent connection", direct: "Direct UDP" },
+    incomplete: "Not everything could be measured, so it is not said that nothing is in the way. Check again in a minute.",
+    names: { connection: "Message connection", lanes: "Further connections", rhythm: "As much as a call", bytes: "Many bytes", idle: "Silent connection", direct: "Direct UDP" },
     states: { waiting: "waits its turn", running: "is being tried…", failed: "did not answer", left_out: "not tried", done: "" },
     results: {
       connection: ({ openMs = 0, p50Ms = 0, p95Ms = 0 }: Readonly<Record<string, number>>) => `open after ${openMs} ms; answers in ${p50Ms} ms, 95 of 100 within ${p95Ms} ms`,
       lanes: ({ opened = 0, live = 0 }: Readonly<Record<string, number>>) => `${live} of ${opened} live`,
+      rhythm: ({ latePercent = 0, queueingMs = 0 }: Readonly<Record<string, number>>) =>
+        `${latePercent} of 100 answers late${queueingMs > 0 ? `; what is sent waits ${queueingMs} ms in a queue` : ""}`,
       bytes: ({ bytes = 0, frozen = 0 }: Readonly<Record<string, number>>) => (frozen ? `frozen after ${bytes.toLocaleString("en")} bytes` : `${bytes.toLocaleString("en")} bytes pass`),
       idle: ({ cut = 0 }: Readonly<Record<string, number>>) => (cut ? "forgotten after 12 s of silence" : "still there after 12 s of silence"),
     },

@@ -171,6 +171,8 @@ export interface DirectView {
   readonly framesLanes: number
 }
 
+export type Quality = "good" | "fair" | "poor" | "unknown"
+
 export interface CallView {
   readonly id: CallId
   readonly conversation: ConversationId
@@ -194,7 +196,9 @@ export interface CallView {
   readonly notes: NotesView | null
   /** Null until sound is on its way. */
   readonly direct: DirectView | null
-  readonly quality: "good" | "fair" | "poor" | "unknown"
+  /** How well we hear the other side, and it us. */
+  readonly quality: Quality
+  readonly qualityThere: Quality
   /** Why it ended, in words for people; empty until then. */
   readonly ended: string
 }
@@ -216,7 +220,7 @@ export interface CallHistoryEntry extends CallLine {
 
 /** One part of a network check. `values` are counts, bytes and milliseconds, by name. */
 export interface CheckStep {
-  readonly name: "connection" | "lanes" | "bytes" | "idle"
+  readonly name: "connection" | "lanes" | "rhythm" | "bytes" | "idle"
   readonly state: "waiting" | "running" | "done" | "failed" | "left_out"
   readonly values: Readonly<Record<string, number>>
 }
@@ -226,7 +230,7 @@ export interface NetworkCheckView {
   readonly done: number
   readonly total: number
   readonly steps: readonly CheckStep[]
-  /** Empty until all was measured. */
+  /** Empty until all was measured, and where nothing was found but a step failed. */
   readonly verdicts: readonly VerdictView[]
 }
 

@@ -187,7 +187,7 @@ export class FakeEngine implements Engine {
     const peer = talk.view.members.find((person) => !person.isMe) ?? null
     const base: CallView = this.#call ?? {
       id: this.#id(), conversation: talk.view.id, peer, incoming: true, phase: "ringing_here", muted: false, sinceMs: null,
-      carrier: "", way: null, direct: null, verdicts: [], trace: [], ignored: 0, notes: null, quality: "unknown", ended: "",
+      carrier: "", way: null, direct: null, verdicts: [], trace: [], ignored: 0, notes: null, quality: "unknown", qualityThere: "unknown", ended: "",
     }
     this.#call = { ...base, ...some }
     this.#emit({ kind: "call", call: this.#call })
@@ -373,7 +373,7 @@ export class FakeEngine implements Engine {
 
   async checkNetwork(withPause: boolean): Promise<void> {
     this.asked.push(`checkNetwork(${String(withPause)})`)
-    this.checked({ running: true, done: 14, total: 19 })
+    this.checked({ running: true, done: 18, total: 23 })
   }
 
   async stopCheck(): Promise<void> {
@@ -386,10 +386,11 @@ export class FakeEngine implements Engine {
     const steps: NetworkCheckView["steps"] = [
       { name: "connection", state: "done", values: { openMs: 61, p50Ms: 48, p95Ms: 57 } },
       { name: "lanes", state: "done", values: { opened: 4, live: 4 } },
+      { name: "rhythm", state: "done", values: { latePercent: 7, queueingMs: 0 } },
       { name: "bytes", state: some.running ? "running" : "done", values: { bytes: 15_872, frozen: 1 } },
       { name: "idle", state: "left_out", values: {} },
     ]
-    this.#emit({ kind: "check", check: { running: false, done: 19, total: 19, verdicts: [], steps, ...some } })
+    this.#emit({ kind: "check", check: { running: false, done: 23, total: 23, verdicts: [], steps, ...some } })
   }
 
   async deleteAccount(): Promise<void> {

@@ -14,20 +14,33 @@ interface Network {
   /** Connections that were silent for longer answer nothing. */
   idleMs?: number
   answerMs?: number
+  /** Every so manieth answer takes 300 ms more, and those behind it on its connection wait for it. */
+  lostEvery?: number
+  /** What all connections share; 100 bytes for a PING. */
+  kbitPerS?: number
+  /** So many connections were frozen before, and the browser has kept them. */
+  keptFrozen?: number
+  /** The download is refused. */
+  isRefusing?: boolean
   isDead?: boolean
 }
 
+const STEP_MS = 4
 let network: Network = {}
 let clockMs = 0
+let keptFrozen = 0
 const after = (delayMs: number, act: () => void): unknown => setTimeout(act, delayMs)
 
 class FakeSocket {
   static open = 0
   static made = 0
+  static answers = 0
+  static pipeFreeMs = 0
   onopen: (() => void) | null = null
   onclose: (() => void) | null = null
   onmessage: ((event: { data: unknown }) => void) | null = null
   private heardMs = 0
+  private answeredMs = 0
   private isReset = false
   private isClosed = false
 
@@ -49,7 +62,11 @@ class FakeSocket {
   }
 
   private answer(frame: ServerFrame): void {
-    after(network.answerMs ?? 40, () => this.onmessage?.({ data: encode(frame).slice().buffer }))
+    const { answerMs = 40, lostEvery = Infinity, kbitPerS = Infinity } = network
+    FakeSocket.pipeFreeMs = Math.max(FakeSocket.pipeFreeMs, clockMs) + 800 / kbitPerS
+    const lostMs = frame.type === "Pong" && ++FakeSocket.answers % lostEvery === 0 ? 300 : 0
+    this.answeredMs = Math.max(this.answeredMs, FakeSocket.pipeFreeMs + answerMs + lostMs)
+    after(this.answeredMs - clockMs, () => this.onmessage?.({ data: encode(frame).slice().buffer }))
   }
 
   close(): void {
@@ -58,20 +75,27 @@ class FakeSocket {
   }
 }
 
-function download(_url: string, { signal }: { signal: AbortSignal }): Promise<unknown> {
-  const parts = [Math.min(network.freeze ?? 65_536, 65_536)]
+function download(url: string, { signal }: { signal: AbortSignal }): Promise<unknown> {
+  if (network.isRefusing) return Promise.resolve({ ok: false })
+  const silence = (): Promise<never> => new Promise((_, reject) => signal.addEventListener("abort", () => reject(new Error("aborted"))))
+  if (keptFrozen > 0) {
+    keptFrozen--
+    return silence()
+  }
+  const asked = Number(new URL(url).searchParams.get("bytes"))
+  const parts = [Math.min(network.freeze ?? asked, asked)]
+  const isWhole = parts[0] === asked
   const read = (): Promise<{ value?: Uint8Array }> => {
     const size = parts.shift()
     if (size !== undefined) return Promise.resolve({ value: new Uint8Array(size) })
-    if (network.freeze === undefined) return Promise.resolve({})
-    return new Promise((_, reject) => signal.addEventListener("abort", () => reject(new Error("aborted"))))
+    return isWhole ? Promise.resolve({}) : silence()
   }
   return Promise.resolve({ ok: true, body: { getReader: () => ({ read }) } })
 }
 
 beforeEach(() => {
   mock.timers.enable({ apis: ["setTimeout"] })
-  clockMs = FakeSocket.open = FakeSocket.made = 0
+  clockMs = FakeSocket.open = FakeSocket.made = FakeSocket.answers = FakeSocket.pipeFreeMs = 0
   Object.assign(globalThis, { WebSocket: FakeSocket, fetch: download })
   mock.method(performance, "now", () => clockMs)
 })
@@ -83,14 +107,15 @@ afterEach(() => {
 /** Lets time pass until the check is over. */
 async function checked(some: Network, withPause = false, stopAtMs = Infinity): Promise<NetworkCheckView> {
   network = some
+  keptFrozen = some.keptFrozen ?? 0
   const views: NetworkCheckView[] = []
   const check = new NetworkCheck("https://chat.example", withPause, (view) => views.push(view))
   let isOver = false
   const running = check.run().finally(() => (isOver = true))
   while (!isOver && clockMs < 60_000) {
     if (clockMs === stopAtMs) check.stop()
-    clockMs += 10
-    mock.timers.tick(10)
+    clockMs += STEP_MS
+    mock.timers.tick(STEP_MS)
     for (let turn = 0; turn < 12; turn++) await Promise.resolve()
   }
   await running
@@ -107,6 +132,7 @@ test("nothing in the way", async () => {
   const view = await checked({}, true)
   assert.deepEqual(told(view), ["clear"])
   assert.deepEqual(values(view, "lanes"), { opened: 4, live: 4 })
+  assert.deepEqual(values(view, "rhythm"), { latePercent: 0, queueingMs: 0 })
   assert.deepEqual(values(view, "bytes"), { bytes: 65_536, frozen: 0 })
   assert.deepEqual(values(view, "idle"), { cut: 0 })
   assert.equal((values(view, "connection") as { p50Ms: number }).p50Ms, 40)
@@ -118,6 +144,13 @@ test("a network that freezes connections", async () => {
   assert.deepEqual(told(view), ["frozen"])
   assert.deepEqual(values(view, "bytes"), { bytes: 15_872, frozen: 1 })
   assert.equal(view.steps.at(-1)?.state, "left_out")
+})
+
+test("connections that froze before the check are not taken for it", async () => {
+  const view = await checked({ freeze: 15_872, keptFrozen: 4 })
+  assert.deepEqual(told(view), ["frozen"])
+  assert.deepEqual(values(view, "bytes"), { bytes: 15_872, frozen: 1 })
+  assert.deepEqual(told(await checked({ keptFrozen: 6 })), ["clear"])
 })
 
 test("a network that counts connections", async () => {
@@ -133,10 +166,36 @@ test("a network that forgets silent connections", async () => {
 
 test("a long way", async () => assert.deepEqual(told(await checked({ answerMs: 400 })), ["far"]))
 
+test("a network that loses packets", async () => {
+  const view = await checked({ lostEvery: 13 })
+  assert.deepEqual(told(view), ["lossy"])
+  const { latePercent, queueingMs } = values(view, "rhythm") as { latePercent: number; queueingMs: number }
+  assert.ok(latePercent >= 10 && latePercent <= 18, `${latePercent} of 100`)
+  assert.equal(queueingMs, 0)
+})
+
+test("a network that loses little", async () => assert.deepEqual(told(await checked({ lostEvery: 60 })), ["clear"]))
+
+test("a narrow pipe", async () => {
+  const view = await checked({ kbitPerS: 32 })
+  assert.deepEqual(told(view), ["narrow"])
+  const { queueingMs } = values(view, "rhythm") as { queueingMs: number }
+  assert.ok(queueingMs > 1_000, `${queueingMs} ms`)
+})
+
+test("a pipe with room for a call", async () => assert.deepEqual(told(await checked({ kbitPerS: 128 })), ["clear"]))
+
+test("what could not be measured is not called clear", async () => {
+  const view = await checked({ isRefusing: true })
+  assert.deepEqual(told(view), [])
+  assert.equal(view.steps.find(({ name }) => name === "bytes")?.state, "failed")
+  assert.deepEqual(told(await checked({ isRefusing: true, lostEvery: 13 })), ["lossy"])
+})
+
 test("a server that does not answer", async () => {
   const view = await checked({ isDead: true })
   assert.deepEqual(told(view), ["silent"])
-  assert.deepEqual(view.steps.map(({ state }) => state), ["failed", "waiting", "waiting", "left_out"])
+  assert.deepEqual(view.steps.map(({ state }) => state), ["failed", "waiting", "waiting", "waiting", "left_out"])
   assert.equal(FakeSocket.made, 1)
 })
 

@@ -41,6 +41,9 @@ export class WindowMinimum {
   }
 }
 
+/** How long an answer may take where a round trip takes so long. */
+export const resendAfterMs = (roundTripMs: number): number => Math.max(given.RESEND_AFTER_MS_MIN, 1.25 * roundTripMs + 15)
+
 /** The level of one hop in one direction. */
 export class Controller {
   private levelNow: Level = Level.NORMAL
@@ -134,7 +137,7 @@ export class Controller {
 
   /** How long an answer may take. The smallest recent round trip: when all of them grow, so does this. */
   get resendAfterMs(): number {
-    return Math.max(given.RESEND_AFTER_MS_MIN, 1.25 * this.roundTripNowMs + 15)
+    return resendAfterMs(this.roundTripNowMs)
   }
 
   /**
