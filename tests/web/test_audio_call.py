@@ -27,6 +27,7 @@ from ringthrough.audio.score import Score, score
 from tests.web import audio_server
 from tests.web.audio_server import take
 from tests.web.audio_tabs import tab
+from tests.web.ui_page import until
 
 pytestmark = [pytest.mark.slow, pytest.mark.alone]
 
@@ -308,6 +309,49 @@ async def test_microphone_that_goes_away_is_replaced(built: Path, microphone: tu
         heard = await take(page, "heard", rate_hz)
     assert steps(state) == {PACKET_SLOTS}
     assert rms(heard.speech()[-2 * SAMPLE_RATE_HZ :]) > 0.01
+
+
+DEVICES_JS = """() => {
+    window.sinks = []
+    AudioContext.prototype.setSinkId = async (id) => { sinks.push(id) }
+    window.plugged = (names, standard) => {
+        const devices = names.flatMap((name) => [['audioinput', name], ['audiooutput', name]])
+            .map(([kind, name]) => ({ kind, deviceId: name, groupId: name, label: name }))
+        const label = `Default - ${standard}`
+        devices.unshift({ kind: 'audioinput', deviceId: 'default', groupId: standard, label })
+        navigator.mediaDevices.enumerateDevices = async () => devices
+        navigator.mediaDevices.dispatchEvent(new Event('devicechange'))
+    }
+    plugged(['built-in'], 'built-in')
+}"""
+"""Stands for the system: which devices there are, and which of them is its choice."""
+
+
+async def test_sound_follows_a_headset_that_is_put_on_and_off(built: Path, microphone: tuple[Path, Pcm]) -> None:
+    async def until_inputs(page: Page, count: int) -> None:
+        await until(page, f"harness.events.filter(({{ kind }}) => kind === 'input').length === {count}")
+        assert await page.evaluate("harness.liveTracks()") == 1
+
+    async with opened(built, speaking(microphone)) as page:
+        await page.evaluate(DEVICES_JS)
+        await start(page, CLEAN)
+        await until_inputs(page, 1)
+        # The system's choice becomes the headset, and the call's microphone with it.
+        await page.evaluate("plugged(['built-in', 'headset'], 'headset')")
+        await until_inputs(page, 2)
+        await page.evaluate("plugged(['built-in', 'headset', 'camera'], 'headset')")
+        # What was chosen is left when it goes, and taken again when it comes back.
+        await page.evaluate("Promise.all([harness.setInput('headset'), harness.setOutput('headset')])")
+        await until_inputs(page, 3)
+        await page.evaluate("plugged(['built-in'], 'built-in')")
+        await until_inputs(page, 4)
+        await page.evaluate("plugged(['built-in', 'headset'], 'built-in')")
+        await until_inputs(page, 5)
+        await until(page, "sinks.length === 3")
+        assert await page.evaluate("sinks") == ["headset", "", "headset"]
+        await until_inputs(page, 5)
+        await page.evaluate("harness.stop()")
+        assert await page.evaluate("harness.liveTracks()") == 0
 
 
 async def test_refused_microphone_says_what_to_do(built: Path) -> None:

@@ -71,6 +71,177 @@ async def test_a_call_says_which_way_and_why_and_can_be_held() -> None:
         await until_asked(page, ["mute(true)", "mute(false)"], "mute")
 
 
+async def test_a_call_says_how_well_each_side_hears_the_other() -> None:
+    async with opened() as page:
+        await SCREENS["in-call"][1](page)
+        gaps = page.get_by_text("What you say arrives there with gaps.")
+        for quality, words in {"good": "Good quality", "fair": "Fair quality", "poor": "Poor quality"}.items():
+            await page.evaluate("quality => fake.call('@ana', { quality })", quality)
+            await expect(page.get_by_role("status").get_by_text(words)).to_be_visible()
+            await expect(gaps).to_have_count(0)
+        await page.evaluate("fake.call('@ana', { quality: 'good', qualityThere: 'poor' })")
+        await expect(gaps).to_be_visible()
+        await page.evaluate(
+            "fake.call('@ana', { notes: { on: true, speaking: false, spokenMs: 0, unsent: 0, playing: 0 } })"
+        )
+        await expect(page.get_by_text("Too much is lost here")).to_be_visible()
+        await expect(gaps).to_have_count(0)
+
+
+async def test_a_call_that_broke_off_says_what_was_in_its_way() -> None:
+    async with opened() as page:
+        await SCREENS["in-call"][1](page)
+        found = "{ verdict: '%s', matter: '%s', remedy: 'Something is done.' }"
+        silent, direct = found % ("silent", "Nothing passes."), found % ("direct_blocked", "No UDP.")
+        await page.evaluate(
+            f"fake.call('@ana', {{ phase: 'ended', ended: 'It broke off.', verdicts: [{direct}, {silent}] }})"
+        )
+        await expect(page.get_by_text("It broke off.")).to_be_visible()
+        await expect(page.get_by_text("Nothing passes.")).to_be_visible()
+        await expect(page.get_by_text("No UDP.")).to_have_count(0)
+
+
+async def test_sound_tells_of_a_muted_speaker_and_of_a_browser_that_holds_it_back() -> None:
+    async with opened() as page:
+        await SCREENS["in-call"][1](page)
+        muted = page.get_by_role("status").get_by_text("You are muted")
+        alert = page.locator("section.call").get_by_role("alert")
+        await page.evaluate("sayOfSound({ kind: 'muted_speaking', speaking: true })")
+        await expect(muted).to_be_visible()
+        await page.evaluate("sayOfSound({ kind: 'muted_speaking', speaking: false })")
+        await expect(muted).to_have_count(0)
+        await page.evaluate("sayOfSound({ kind: 'paused', needsClick: true })")
+        await expect(alert.get_by_role("button", name="Play sound")).to_be_visible()
+        await page.evaluate("sayOfSound({ kind: 'running' })")
+        await expect(alert).to_have_count(0)
+        await page.evaluate("sayOfSound({ kind: 'trouble', what: 'It went away.', next: 'Plug it in.' })")
+        await expect(alert).to_have_text("It went away. Plug it in.")
+
+
+async def test_microphone_and_loudspeaker_are_chosen_in_the_call() -> None:
+    flags = ("--use-fake-device-for-media-stream", "--use-fake-ui-for-media-stream")
+    async with opened(flags=flags) as page:
+        await SCREENS["in-call"][1](page)
+        await page.evaluate(
+            "navigator.mediaDevices.getUserMedia({ audio: true }).then((it) => it.getTracks()[0].stop())"
+        )
+        await page.get_by_role("button", name="Devices").press("Enter")
+        for kind, named in {"setInput": "Microphone", "setOutput": "Loudspeaker"}.items():
+            choice = page.get_by_role("combobox", name=named)
+            chosen = choice.locator("option").nth(1)
+            await expect(chosen).to_be_attached()
+            value = await chosen.get_attribute("value")
+            assert value
+            await choice.select_option(value)
+            await until_asked(page, [f"{kind}({value})"], kind)
+            await choice.select_option("")
+            await until_asked(page, [f"{kind}({value})", f"{kind}(null)"], kind)
+            await expect(choice).to_have_value("")
+
+
+RING_JS = """() => {
+    window.tones = 0
+    const start = OscillatorNode.prototype.start
+    OscillatorNode.prototype.start = function (at) {
+        window.tones++
+        start.call(this, at)
+    }
+}"""
+
+
+@pytest.mark.parametrize("rings", [True, False], ids=["on", "off"])
+async def test_a_call_rings_until_it_is_dealt_with(rings: bool) -> None:
+    async with opened(flags=("--autoplay-policy=no-user-gesture-required",)) as page:
+        await page.evaluate(RING_JS)
+        if not rings:
+            await page.get_by_role("link", name="Settings").click()
+            await page.get_by_role("switch", name="Ring aloud for calls").press("Space")
+        await page.evaluate("fake.call('@tomas', {})")
+        await expect(page.get_by_role("dialog", name="@tomas is calling")).to_be_visible()
+        if rings:
+            await until(page, "tones >= 2")
+        await page.get_by_role("button", name="Decline").click()
+        await expect(page.get_by_role("dialog")).to_have_count(0)
+        assert (await page.evaluate("tones") > 0) is rings
+
+
+NOTICES_JS = """() => {
+    window.isHidden = false
+    Object.defineProperty(document, 'hidden', { get: () => isHidden })
+    window.hide = (hidden) => {
+        isHidden = hidden
+        document.dispatchEvent(new Event('visibilitychange'))
+    }
+    window.notices = []
+    window.Notification = class {
+        static permission = 'granted'
+        constructor(title, options) {
+            if (window.byWorkerAlone) throw new TypeError('Illegal constructor')
+            Object.assign(this, { title, tag: options.tag, isOpen: true })
+            notices.push(this)
+        }
+        close() { this.isOpen = false }
+    }
+    session.preferences.change({ notify: true })
+}"""
+"""Stands for the system, which shows nothing in a test."""
+
+
+async def test_a_call_is_told_while_the_page_is_hidden_also_when_it_is_hidden_later() -> None:
+    async with opened() as page:
+        await page.evaluate(NOTICES_JS)
+        await page.evaluate("fake.call('@tomas', {})")
+        await expect(page.get_by_role("dialog", name="@tomas is calling")).to_be_visible()
+        assert await page.evaluate("notices.length") == 0
+        await page.evaluate("hide(true), hide(false), hide(true)")
+        assert await page.evaluate("notices.map(({ title, isOpen }) => [title, isOpen])") == [
+            ["@tomas is calling", True]
+        ]
+        await page.evaluate("fake.call('@tomas', { phase: 'ended', ended: 'They gave up.' })")
+        await until(page, "notices.every(({ isOpen }) => !isOpen)")
+        await page.evaluate("hide(false), hide(true)")
+        assert await page.evaluate("notices.length") == 1
+
+
+async def test_a_notice_is_put_by_the_service_worker_where_the_page_may_not() -> None:
+    async with opened() as page:
+        await page.evaluate(NOTICES_JS)
+        await page.evaluate(
+            """() => {
+                window.byWorkerAlone = true
+                const workers = new EventTarget()
+                const shown = new Map()
+                const registration = {
+                    showNotification: async (title, { tag }) => void shown.set(tag, title),
+                    getNotifications: async ({ tag }) => (shown.has(tag) ? [{ close: () => shown.delete(tag) }] : []),
+                }
+                workers.ready = Promise.resolve(registration)
+                Object.defineProperty(navigator, 'serviceWorker', { value: workers })
+                window.shown = shown
+                hide(true)
+            }"""
+        )
+        await page.evaluate("fake.call('@tomas', {})")
+        await until(page, "shown.get('call') === '@tomas is calling'")
+        await page.evaluate("fake.call('@tomas', { phase: 'ended', ended: 'They gave up.' })")
+        await until(page, "shown.size === 0")
+
+
+async def test_the_history_marks_the_calls_that_were_missed() -> None:
+    async with opened() as page:
+        await page.get_by_role("link", name="Calls", exact=True).click()
+        rows = page.get_by_role("list", name="Call history").get_by_role("listitem")
+        missed = rows.filter(has_text="Missed call")
+        assert await missed.count() > 0
+        answered = rows.filter(has_text="Outgoing call")
+        assert await answered.count() > 0
+        colour = "row => getComputedStyle(row.querySelector('.name')).color"
+        assert await missed.first.evaluate(colour) != await answered.first.evaluate(colour)
+        who = await missed.first.locator(".name").inner_text()
+        await missed.first.get_by_role("button", name=f"Call {who}").click()
+        await until_asked(page, ["placeCall()"], "placeCall")
+
+
 async def test_a_call_goes_on_in_a_small_window_above_all_others() -> None:
     async with opened() as page:
         await SCREENS["in-call"][1](page)
@@ -97,7 +268,7 @@ async def test_the_network_is_checked_by_keyboard_and_the_result_explained() -> 
         await page.get_by_role("switch", name="Also wait out a silence").press("Space")
         await page.get_by_role("button", name="Check now").press("Enter")
         await expect(page.get_by_role("progressbar", name="Progress of the check")).to_have_attribute(
-            "aria-valuenow", "74"
+            "aria-valuenow", "78"
         )
         await page.get_by_role("button", name="Stop").press("Enter")
         await expect(page.get_by_text("there is no verdict")).to_be_visible()
@@ -109,6 +280,9 @@ async def test_the_network_is_checked_by_keyboard_and_the_result_explained() -> 
         )
         await expect(page.get_by_role("status").get_by_text("Connections freeze here.")).to_be_visible()
         await expect(page.get_by_text("frozen after 15,872 bytes")).to_be_visible()
+        await expect(page.get_by_text("7 of 100 answers late")).to_be_visible()
+        await page.evaluate("fake.checked({ steps: [{ name: 'bytes', state: 'failed', values: {} }] })")
+        await expect(page.get_by_role("status").get_by_text("Not everything could be measured")).to_be_visible()
         await until_asked(page, ["checkNetwork(true)", "checkNetwork(true)"], "check")
         await until_asked(page, ["stopCheck()"], "stop")
 

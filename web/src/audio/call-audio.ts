@@ -7,6 +7,7 @@ import { PROFILES, SLOT_MS } from "../core/audio/profiles.js"
 import type { CaptureControl, PlayoutReport } from "../worker/audio-ports.js"
 import { type AudioError, Unsupported } from "./errors.js"
 import { CallGraph, openContext } from "./call-graph.js"
+import { identity, present } from "./devices.js"
 import type { CodecReport } from "./messages.js"
 import { closeMicrophone, explain, openMicrophone } from "./microphone.js"
 
@@ -84,6 +85,10 @@ class RunningCall implements CallAudio {
   readonly #notify: (event: CallAudioEvent) => void
   #stream: MediaStream | null = null
   #wanted: string | null
+  /** Names the microphone in use; empty until the browser tells. */
+  #identity = ""
+  #wantedOutput: string | null
+  #output: string | null = null
   #lost = false
   #stopped = false
 
@@ -97,6 +102,7 @@ class RunningCall implements CallAudio {
     this.#processing = options.processing ?? true
     this.#notify = notify
     this.#wanted = options.inputDeviceId
+    this.#wantedOutput = options.outputDeviceId
     this.capture = graph.capture
     this.playout = graph.playout
     graph.onFailure = (error) => notify({ kind: "failed", error })
@@ -132,10 +138,17 @@ class RunningCall implements CallAudio {
   }
 
   async setOutput(deviceId: string | null): Promise<boolean> {
+    if (!(await this.#playOn(deviceId))) return false
+    this.#wantedOutput = deviceId
+    return true
+  }
+
+  async #playOn(deviceId: string | null): Promise<boolean> {
     const context = this.#graph.context as AudioContext & { setSinkId?: (id: string) => Promise<void> }
     if (context.setSinkId === undefined) return false
     try {
       await context.setSinkId(deviceId ?? "")
+      this.#output = deviceId
       return true
     } catch (error) {
       throw new Unsupported("this loudspeaker could not be opened", { cause: error })
@@ -182,6 +195,10 @@ class RunningCall implements CallAudio {
     if (track === undefined) return
     track.onended = () => void this.#replace()
     this.#notify({ kind: "input", label: track.label })
+    this.#identity = ""
+    void devicesNow().then((devices) => {
+      if (this.#stream === stream) this.#identity = identity(devices, "audioinput", this.#wanted)
+    })
   }
 
   /** The microphone is gone: take the default one, or wait for the next that is plugged in. */
@@ -199,7 +216,19 @@ class RunningCall implements CallAudio {
 
   readonly #onDevices = (): void => {
     if (this.#lost) void this.#replace()
+    else void this.#follow()
     this.#resume()
+  }
+
+  /** A headset was put on or off: sound moves to what is chosen now, and stays where it is when that does not open. */
+  async #follow(): Promise<void> {
+    const devices = await devicesNow()
+    if (this.#stopped) return
+    const output = present(devices, "audiooutput", this.#wantedOutput)
+    if (output !== this.#output) await this.#playOn(output).catch(() => false)
+    const now = identity(devices, "audioinput", this.#wanted)
+    if (this.#stopped || this.#lost || this.#stream === null || this.#identity === "" || now === "" || now === this.#identity) return
+    await this.setInput(this.#wanted).catch(() => undefined)
   }
 
   // -- interruptions -----------------------------------------------------------------------------------------------
@@ -226,6 +255,10 @@ class RunningCall implements CallAudio {
     const { context } = this.#graph
     if (!this.#stopped && context.state !== "running" && context.state !== "closed") context.resume().catch(() => undefined)
   }
+}
+
+async function devicesNow(): Promise<readonly MediaDeviceInfo[]> {
+  return navigator.mediaDevices.enumerateDevices().catch(() => [])
 }
 
 /** A context that has not started by then waits for a click. */

@@ -4,6 +4,8 @@
  * (the API, blobs, the socket) is never kept and never answered from here.
  */
 
+import type { NoticeClicked } from "./platform/notices.js"
+
 declare const self: ServiceWorkerGlobalScope
 
 /** All put in place by the build. */
@@ -60,6 +62,18 @@ self.addEventListener("fetch", (event) => {
   } else if (FILES.includes(path) || CALL_FILES.includes(path)) {
     event.respondWith(caches.match(request, { cacheName: CACHE }).then((kept) => kept ?? fetch(request)))
   }
+})
+
+/** A notice that the page had put here (`ui/platform/notices.ts`): the page comes back, and opens what it was about. */
+self.addEventListener("notificationclick", (event) => {
+  const { tag } = event.notification
+  event.notification.close()
+  event.waitUntil((async () => {
+    const [page] = await self.clients.matchAll({ type: "window", includeUncontrolled: true })
+    if (page === undefined) return void (await self.clients.openWindow("./"))
+    await page.focus()
+    page.postMessage({ clicked: tag } satisfies NoticeClicked)
+  })())
 })
 
 export {}

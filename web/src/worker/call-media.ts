@@ -44,7 +44,6 @@ export class CallMedia {
   private chosen: ProfileName = "ordinary"
   private profile: Profile = PROFILES.ordinary
   private report: Report = NO_REPORT
-  private peerReport: Report
   private notedMs = -Infinity
   private sealing = 0
   private capture: MessagePort | undefined
@@ -54,6 +53,8 @@ export class CallMedia {
   private readonly silence = new FirstSilence((packet) => this.sendPacket(this.counterNext, packet))
   /** The device that the call was begun with; its leaf may become another's. */
   private readonly peer: string | undefined
+  /** What the other side said last of what it hears. */
+  peerReport: Report
   /** What is said while frames can carry no speech. */
   readonly notes: CallNotes
   readonly direct: Direct

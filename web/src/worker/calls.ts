@@ -8,12 +8,13 @@ import type { EndReason } from "../core/protocol/calls-table.js"
 import type { BundleId } from "../core/protocol/frames.js"
 import { BUNDLE_ID_BYTES } from "../core/protocol/limits.js"
 import { Watch } from "../core/protocol/verdicts.js"
-import type { CallHistoryEntry, CallPhase, CallView, EngineEvent, TracePoint } from "./api.js"
+import type { CallHistoryEntry, CallPhase, CallView, EngineEvent, Quality, TracePoint } from "./api.js"
 import type { PlayoutReport } from "./audio-ports.js"
 import { random } from "./buffers.js"
 import { forgetCallKeys } from "./call-keys.js"
 import { finishCall, history, notesHeard, outcomeOf, putCall, wordsFor } from "./call-log.js"
 import { CallMedia } from "./call-media.js"
+import { HeardThere, qualityOf } from "./call-quality.js"
 import type { Context } from "./context.js"
 import type { Arrival, Conversation } from "./conversation.js"
 import type { WhyOff } from "./direct.js"
@@ -27,8 +28,6 @@ import { endOf } from "./direct-ports.js"
 import type { Views } from "./views.js"
 import { sampleOf, viewOfVerdict, viewOfWay, type Way, wordsForWay } from "./way.js"
 
-const FAIR_SHARE = 0.02
-const POOR_SHARE = 0.1
 /** Seconds that a call's trace goes back. */
 const TRACE_POINTS_MAX = 60
 /** Frames opened at once while nobody has answered; the next of an honest peer is never far. */
@@ -46,7 +45,8 @@ interface Current {
   muted: boolean
   answered: boolean
   sinceMs: number | null
-  quality: CallView["quality"]
+  quality: Quality
+  readonly heardThere: HeardThere
   lastReport: PlayoutReport | undefined
   way: Way | undefined
   watch: Watch
@@ -273,7 +273,7 @@ export class Calls {
     return {
       conversation, incoming, lanes, machine: new machine.CallMachine(conversation.snapshot.ownLeaf as machine.LeafIndex), id, wire: id, peer,
       phase: incoming ? "ringing_here" : "calling", muted: false, answered: false, sinceMs: null, quality: "unknown",
-      lastReport: undefined, way: undefined, watch: new Watch(performance.now()), trace: [], lostShare: 0, media: undefined, ports: undefined,
+      heardThere: new HeardThere(), lastReport: undefined, way: undefined, watch: new Watch(performance.now()), trace: [], lostShare: 0, media: undefined, ports: undefined,
       whyNotDirect: this.whyNotDirect(conversation), directPeer: undefined,
     }
   }
@@ -400,7 +400,7 @@ export class Calls {
     if (played + lost === 0) return
     const share = lost / (played + lost)
     current.lostShare = share
-    const quality = share > POOR_SHARE ? "poor" : share > FAIR_SHARE ? "fair" : "good"
+    const quality = qualityOf(share)
     if (quality === current.quality) return
     current.quality = quality
     this.show(current)
@@ -409,6 +409,7 @@ export class Calls {
   private wayChanged(current: Current, way: Way): void {
     current.way = way
     this.watchWay(current)
+    if (current.phase === "in_call" && current.media !== undefined) current.heardThere.second(current.media.peerReport)
     const point = { roundTripMs: way.roundTripMs, lostShare: current.lostShare }
     current.trace = [...current.trace, point].slice(-TRACE_POINTS_MAX)
     this.show(current)
@@ -491,10 +492,10 @@ export class Calls {
   }
 
   private viewOf(current: Current): CallView {
-    const { id, conversation, peer, incoming, phase, muted, sinceMs, quality, way, watch, trace, media } = current
+    const { id, conversation, peer, incoming, phase, muted, sinceMs, quality, heardThere, way, watch, trace, media } = current
     return {
       id, conversation: this.views.idOf(conversation.id), peer: this.views.person(peer), incoming, phase, muted, sinceMs,
-      carrier: wordsForWay(way, media?.direct.view), quality, way: way === undefined ? null : viewOfWay(way), direct: media?.direct.view ?? null,
+      carrier: wordsForWay(way, media?.direct.view), quality, qualityThere: heardThere.quality, way: way === undefined ? null : viewOfWay(way), direct: media?.direct.view ?? null,
       verdicts: watch.verdicts(performance.now()).map(viewOfVerdict), trace, ended: "",
       ignored: media === undefined ? 0 : ignoredPackets(media.refusals, media.direct.view.framesDirect),
       notes: current.phase === "in_call" ? (current.media?.notes.view ?? null) : null,

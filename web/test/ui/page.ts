@@ -5,7 +5,7 @@
 
 import { mount } from "svelte"
 import { systemClock } from "../../src/state/clock.js"
-import type { OpenSound } from "../../src/state/call-sound.js"
+import type { OpenSound, SoundNews } from "../../src/state/call-sound.js"
 import { connectEngine } from "../../src/state/engine-client.js"
 import { Preferences } from "../../src/state/preferences.svelte.js"
 import { Session } from "../../src/state/session.svelte.js"
@@ -28,7 +28,11 @@ const wire = new MessageChannel()
 const served = serveEngine(engine, wire.port2)
 engine.listen((event) => served.emit(event))
 
-const silentSound: OpenSound = () => {
+/** What the sound of a call has to say, for the tests' hands. */
+let sayOfSound: (news: SoundNews) => void = () => undefined
+
+const silentSound: OpenSound = (_devices, onNews) => {
+  sayOfSound = onNews
   const [capture, playout] = [new MessageChannel(), new MessageChannel()]
   return Promise.resolve({
     capture: capture.port1,
@@ -36,8 +40,8 @@ const silentSound: OpenSound = () => {
     speaking: Promise.resolve(),
     setMuted: () => undefined,
     setPeerHeard: () => undefined,
-    setInput: () => Promise.resolve(),
-    setOutput: () => Promise.resolve(true),
+    setInput: async (id) => void engine.asked.push(`setInput(${String(id)})`),
+    setOutput: async (id) => engine.asked.push(`setOutput(${String(id)})`) > 0,
     level: () => ({ microphone: 0.1, peer: 0.2 }),
     stop: () => undefined,
   })
@@ -47,7 +51,7 @@ const session = new Session({
   engine: connectEngine(wire.port1), clock, place: browserPlace, preferences: new Preferences(browserStorage()),
   openSound: silentSound, prepareSound: () => undefined, onNotice: () => undefined,
 })
-Object.assign(window, { fake: engine, fakeNowMs: nowMs, session })
+Object.assign(window, { sayOfSound: (news: SoundNews) => sayOfSound(news), fake: engine, fakeNowMs: nowMs, session })
 document.documentElement.lang = text.language
 document.documentElement.dir = asked.get("dir") === "rtl" ? "rtl" : text.direction
 mount(App, { target: document.getElementById("page")!, props: { session } })

@@ -126,7 +126,7 @@ test("a call in another tab is not cut off by a second one", async () => {
   const browser = new Browser()
   const [a, b] = [tabs(browser, "a"), tabs(browser, "b")]
   await b.tab.call("account", [])
-  const call = { id: "c1", conversation: "x", peer: null, incoming: false, muted: false, sinceMs: null, carrier: "", way: null, direct: null, verdicts: [], trace: [], ignored: 0, notes: null, quality: "unknown", ended: "" } as const
+  const call = { id: "c1", conversation: "x", peer: null, incoming: false, muted: false, sinceMs: null, carrier: "", way: null, direct: null, verdicts: [], trace: [], ignored: 0, notes: null, quality: "unknown", qualityThere: "unknown", ended: "" } as const
   a.engines[0]?.emit({ kind: "call", call: { ...call, phase: "in_call" } })
   await settle()
   await assert.rejects(b.tab.call("placeCall", []), { code: "busy" })

@@ -1,6 +1,6 @@
-/** A call that is over, in words and as a sign: the same in its conversation and in the list of chats. */
+/** A call in words and as a sign: the same in its conversation, in the list of chats and on the call screen. */
 
-import type { CallLine } from "../../worker/api.js"
+import type { CallLine, VerdictView } from "../../worker/api.js"
 import type { IconName } from "../kit/icons.js"
 import { text } from "../text.js"
 import { durationOf } from "../when.js"
@@ -18,4 +18,9 @@ export function wentWrong({ outcome }: CallLine): boolean {
 
 export function callIcon(call: CallLine): IconName {
   return wentWrong(call) ? "missed" : call.outgoing ? "outgoing" : "incoming"
+}
+
+/** Whether a verdict tells of something that disturbs a call. What is found of the direct way does not: the call goes another. */
+export function inTheWayOf({ verdict }: VerdictView): boolean {
+  return verdict !== "clear" && !verdict.startsWith("direct_")
 }
