@@ -86,7 +86,7 @@ class End:
         self.on_lanes: list[bytes] = []
         self.ways: list[bool] = []
         self.refusals = 0
-        self.has_lanes = True
+        self.has_lanes = self.has_room = True
         self.other: End | None = None
         self._frames = SFrameReceiver(call_key(FRAME_KEY, 1 - leaf, EPOCH))
         self._voice = SFrameSender(call_key(FRAME_KEY, leaf, EPOCH))

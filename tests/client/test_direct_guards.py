@@ -10,6 +10,7 @@ from ringthrough.client import direct as module
 from ringthrough.client.direct import News, Peer
 from ringthrough.e2ee.direct import Description, DirectMessage
 from ringthrough.e2ee.sframe import decode_header
+from ringthrough.protocol import carriers
 from ringthrough.protocol.verdicts import Direct as Found
 from tests.client.direct_talk import ASK, DESCRIPTION, OFFER, WAIT_S, End, Talk, Wire, be_brisk, sealed
 
@@ -161,3 +162,30 @@ async def test_nothing_is_answered_once_the_call_is_over(asked: DirectMessage) -
     await asyncio.gather(running, return_exceptions=True)
     end.direct.signal(sealed(asked))
     assert end.said == []
+
+
+@pytest.mark.parametrize("who", [0, 1])
+async def test_no_attempt_begins_at_either_end_while_there_is_no_room(who: int) -> None:
+    talk = Talk()
+    talk.ends[who].has_room = False
+    async with talk:
+        await talk.until(lambda: talk.ends[0].frames_made >= 30)
+        assert talk.ends[who].wires == []
+        talk.ends[who].has_room = True
+        await talk.direct()
+
+
+async def test_the_two_ways_are_not_compared_while_there_is_no_room(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(carriers, "ROOM_REST_MS", 100)
+    monkeypatch.setattr(carriers, "OVERLAP_MS", 10_000)
+    async with Talk() as talk:
+        alice, _ = talk.ends
+        await talk.until(lambda: alice.direct.is_open and alice.direct.frames > 0)
+        alice.has_room = False
+        before = len(alice.on_lanes)
+        await talk.until(lambda: len(alice.on_lanes) >= before + 5)
+        frames = alice.direct.frames
+        await talk.until(lambda: len(alice.on_lanes) >= before + 20)
+        assert alice.direct.frames == frames, "nothing goes on the channel"
+        alice.has_room = True
+        await talk.until(lambda: alice.direct.frames > frames)

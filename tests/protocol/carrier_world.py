@@ -24,6 +24,8 @@ class World:
     lanes: Callable[[int], int | None]
     answers: Callable[[int], int | None] | None = None
     """The direct way back; as the way there if it is not given."""
+    has_room: Callable[[int], bool] = lambda now: True
+    """Whether the way to the server has room for both ways."""
     carriers: Carriers = field(default_factory=Carriers)
     arrivals: Arrivals = field(default_factory=Arrivals)
     events: list[Event] = field(default_factory=list)
@@ -101,6 +103,9 @@ class World:
         due = self.carriers.due_ms
         if (due is None or due > self.now) and self.now % LOOK_MS:
             return
+        if not self.has_room(self.now):
+            self.carriers.make_room(self.now)
+            self.events.append(["narrow", self.now])
         bodies = [int.from_bytes(body, "big") for body in self.carriers.tick(self.now)]
         way, lost = self.carriers.way, self.carriers.is_lost
         self.events.append(["tick", self.now, bodies, int(way), lost, self.carriers.late_ms])

@@ -21,7 +21,7 @@ FOLDER = Path(__file__).resolve().parents[2] / "vectors" / "carriers"
 def replay(events: list[Event]) -> list[Event]:
     """Do what `events` say; return them with the answers filled in, at their end.
 
-    ["opened", now], ["closed", now, bodies, was_bad], ["send", number, now, seq, lanes, way],
+    ["opened", now], ["narrow", now], ["closed", now, bodies, was_bad], ["send", number, now, seq, lanes, way],
     ["acked", seq, behind, now],
     ["tick", now, bodies, way, is_lost, late_ms], ["by_lanes", counter, now], ["by_direct", counter, now, behind];
     of the attempts of one that offers: ["wanted", now], ["began", now], ["ready", now], ["ended", now],
@@ -39,6 +39,8 @@ def replay(events: list[Event]) -> list[Event]:
         match kind, *given:
             case "opened", now:
                 carriers.opened(now)
+            case "narrow", now:
+                carriers.make_room(now)
             case "closed", now, *_:
                 event = ["closed", now, numbers(carriers.closed(now)), carriers.was_bad]
             case "send", number, now, *_:
@@ -86,6 +88,12 @@ WORLDS: dict[str, tuple[str, World, float, int | None]] = {
     "frozen": ("it freezes for a moment", World(cut(steady(10), 6_000, 6_150), steady(40)), 10, None),
     "degraded": ("much is lost in bursts before it falls silent", World(bursts(80, 0.3, 0), steady(40)), 6, None),
     "closed": ("the channel is closed", World(steady(30), steady(40)), 9, 6_010),
+    "narrow": (
+        "there is no room for both ways for a while",
+        World(steady(10), steady(40), has_room=lambda now: not 1_500 <= now < 4_000 and now < 12_000),
+        14,
+        None,
+    ),
 }
 """What each shows, its paths, how many seconds it runs and when the channel closes."""
 

@@ -190,3 +190,18 @@ def test_who_does_not_offer_begins_nothing() -> None:
     assert attempts.step(1_000_000) is Step.NONE
     attempts.began(0)
     assert attempts.step(rule.ATTEMPT_MS_MAX) is Step.GIVE_UP
+
+
+def test_without_room_the_lanes_go_alone_and_the_ways_are_compared_later() -> None:
+    world = World(steady(10), steady(40), has_room=lambda now: not 1_500 <= now < 4_000).run(4)
+    assert world.way() is Way.LANES
+    on_both = [event for event in world.events if event[0] == "send" and event[2] >= 1_520 and event[3] is not None]
+    assert on_both == []
+    assert world.run(2.9).way() is Way.LANES
+    assert world.run(0.3).way() is Way.BOTH
+    assert world.run(3).way() is Way.DIRECT
+
+
+def test_what_goes_directly_alone_needs_no_room_on_the_lanes() -> None:
+    world = World(steady(10), steady(40), has_room=lambda now: now < 5_000).run(9)
+    assert world.way() is Way.DIRECT

@@ -139,3 +139,48 @@ def test_three_copies_need_more_missed_ones_than_chance_makes() -> None:
     hop.passes(0.1)
     assert hop.passes(0.7, 1.0) is Level.BOOST, "five, and then six"
     assert hop.passes(1, 1.0) is Level.HEAVY
+
+
+def test_nothing_more_is_tried_beside_a_call_that_is_lean_either_way() -> None:
+    hop = Hop()
+    hop.passes(1)
+    assert hop.control.has_room(hop.now_ms)
+    hop.hears(Level.LEAN)
+    assert not hop.control.has_room(hop.now_ms)
+    hop.hears(Level.NORMAL)
+    assert hop.control.has_room(hop.now_ms)
+    assert hop.passes(1, queueing_ms=80) is Level.LEAN
+    assert not hop.control.has_room(hop.now_ms)
+
+
+def test_nothing_more_is_tried_while_a_hop_behind_is_narrow() -> None:
+    hop = Hop()
+    hop.passes(1)
+    hop.control.heard(Level.NORMAL, True, False, hop.now_ms)
+    assert not hop.control.has_room(hop.now_ms)
+    hop.passes(2.1)
+    assert hop.control.has_room(hop.now_ms)
+
+
+@pytest.mark.parametrize("is_queue", [True, False])
+def test_what_short_packets_showed_is_remembered(is_queue: bool) -> None:
+    """A queue that they made, and not the answers of a busy device."""
+    hop = Hop()
+    hop.control.allow_short()
+    hop.passes(2)
+    assert hop.control.sends_short
+    for _ in range(30):
+        hop.now_ms += 20
+        late_ms = 80 if is_queue else 0
+        hop.control.measured(50 + late_ms, 25 + late_ms, hop.now_ms)
+        if is_queue:
+            hop.control.arrived(hop.now_ms)
+        else:
+            hop.control.missed(hop.now_ms)
+        hop.control.update(hop.now_ms)
+    assert (hop.control.sends_short, hop.control.level) == (False, Level.NORMAL)
+    assert hop.control.has_room(hop.now_ms) is not is_queue
+    hop.passes(58)
+    assert hop.control.has_room(hop.now_ms) is not is_queue
+    hop.passes(4)
+    assert hop.control.has_room(hop.now_ms)

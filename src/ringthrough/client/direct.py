@@ -105,6 +105,10 @@ OpenPeer = Callable[[News], Awaitable[Peer]]
 class Outside(Protocol):
     """What the channel needs of its call."""
 
+    @property
+    def has_room(self) -> bool:
+        """Whether something more may be tried beside the call."""
+
     def signal_on_lanes(self, sealed: bytes) -> bool:
         """Send signalling; False when no lane takes it now."""
 
@@ -312,6 +316,8 @@ class Direct:
         self._ticked_ms = now_ms
         if now_ms < self._judges_ms:
             return
+        if not self._outside.has_room:
+            self._carriers.make_room(now_ms)
         for sealed in self._carriers.tick(now_ms):
             self._outside.frame_on_lanes(sealed)
         if self._carriers.is_lost:
@@ -341,7 +347,7 @@ class Direct:
         step = self._attempts.step(now_ms)
         if step is Step.GIVE_UP:
             self.channel_ended()
-        elif now_ms - self._began_ms >= BEGIN_MS:
+        elif now_ms - self._began_ms >= BEGIN_MS and self._outside.has_room:
             offered, self._offered = self._offered, None
             if offered is not None or step is Step.BEGIN:
                 self._begin(offered)

@@ -115,6 +115,11 @@ class Lanes:
         return self.sender.controller.is_narrow(self._now_ms())
 
     @property
+    def has_room(self) -> bool:
+        """Whether something more may be tried beside the call."""
+        return self.sender.controller.has_room(self._now_ms())
+
+    @property
     def sends_short(self) -> bool:
         """Whether there is room for short packets, in both directions of this device's own way. They would wear out
         connections that are frozen by bytes faster than others may be opened."""

@@ -330,6 +330,11 @@ class CallMedia:
         elif kind == SIGNAL_KIND_MEDIA and self.open_frame(sealed) is not Heard.REFUSED:
             self.direct.came_by_lanes(decode_header(sealed).ctr)
 
+    @property
+    def has_room(self) -> bool:
+        """Whether something more may be tried beside the call."""
+        return self.lanes.has_room
+
     def signal_on_lanes(self, sealed: bytes) -> bool:
         """Send signalling of the direct channel; False when no lane takes it now."""
         return self.lanes.send(SIGNAL_KIND_DIRECT + sealed)

@@ -27,6 +27,8 @@ BEHIND_MS_MAX = 10
 """By how much the direct channel may be slower than the lanes and still be taken: it costs the server nothing."""
 REST_MS, REST_MS_MAX = 10_000, 120_000
 """A channel that was worse is measured again after the first, twice as late each further time, up to the second."""
+ROOM_REST_MS = 3_000
+"""One that was left because there was no room for both ways is measured again so long after there was."""
 FRAME_AGE_MS_MAX = 1_000
 STOPPED_MS = 150
 """A device that was itself stopped for so long finds answers waiting: it looks at them before it judges."""
@@ -149,6 +151,15 @@ class Carriers:
         if not sent.is_late:
             self._late_run = 0
             self._note(_Outcome(now_ms, sent.sent_ms, True, behind_ms))
+
+    def make_room(self, now_ms: float) -> None:
+        """The way to the server has no room for everything twice: the lanes alone, and the ways are compared again
+        `ROOM_REST_MS` after there was room."""
+        if self.way is Way.BOTH:
+            self._rest_ms = ROOM_REST_MS
+            self._enter(Way.LANES, now_ms)
+        elif self.way is Way.LANES:
+            self._since_ms = now_ms
 
     def tick(self, now_ms: float) -> list[bytes]:
         """Time has passed. Return the frames that go on the lanes now."""

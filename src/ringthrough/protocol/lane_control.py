@@ -180,6 +180,7 @@ class Controller:
         self._short_from_ms = float("inf")
         self._short_hold_ms = HOLD_SHORT_MS
         self._sent_ms: deque[float] = deque(maxlen=SHORT_FRAMES)
+        self._queue_seen_ms = float("-inf")
         self._short_seen_ms = float("-inf")
         """When frames last came as often as short packets make them."""
         self._draining_ms = float("-inf")
@@ -237,6 +238,14 @@ class Controller:
             return True
         is_doubted = not self.sends_short and now_ms < max(self._probation_ms, self._excused_ms)
         return is_doubted and self.queueing_ms(now_ms) >= QUEUEING_MS_OVER
+
+    def has_room(self, now_ms: float) -> bool:
+        """Whether something more may be tried beside the call: neither direction is lean, nor a hop behind narrow,
+        and no queue was seen for `HOLD_SHORT_MS`. What looks narrow for a moment, without a queue, was a busy
+        device."""
+        is_lean = Level.LEAN in (self.level, self.level_back)
+        is_narrow_ahead = now_ms - self._narrow_heard_ms < NARROW_HEARD_MS
+        return not is_lean and not is_narrow_ahead and now_ms - self._queue_seen_ms >= HOLD_SHORT_MS
 
     def queueing_ms(self, now_ms: float) -> float:
         """By how much even the fastest copy of the last second was slower than the way can be."""
@@ -325,6 +334,8 @@ class Controller:
         self._note_queueing(queueing_ms, now_ms)
         if queueing_ms >= CLEAR_MS:
             self._stir(now_ms)
+        if now_ms < self._draining_ms and queueing_ms >= QUEUEING_MS_OVER:
+            self._queue_seen_ms = now_ms
         drained = (
             queueing_ms < QUEUEING_MS_OVER and self._draining_ms - now_ms <= SHORT_DRAIN_MS_MAX - SHORT_DRAIN_MS_MIN
         )
@@ -408,6 +419,7 @@ class Controller:
         return now_ms < max(self._probation_ms, self._draining_ms, self._short_seen_ms + SHORT_RECENT_MS)
 
     def _step_down(self, now_ms: float) -> None:
+        self._queue_seen_ms = now_ms
         if self._is_blamed(now_ms):
             # What was added last goes first; the level may do without it.
             self._drain_short(now_ms)

@@ -76,8 +76,8 @@ async def server_facts(request: web.Request) -> web.Response:
 
 
 async def check(request: web.Request) -> web.Response:
-    """`?bytes=N` zero bytes, so that a client learns after how many its network freezes a connection: each time on one
-    that ends with the answer, for what a connection has carried before counts too."""
+    """`?bytes=N` zero bytes, so that a client learns after how many its network freezes a connection. The connection
+    ends with the answer: what one has carried before would count too."""
     context = request.app[CONTEXT]
     asked = request.query.get("bytes", "")
     if not (asked.isascii() and asked.isdigit() and len(asked) < 6 and 1 <= int(asked) <= CHECK_BYTES_MAX):

@@ -63,7 +63,7 @@ export class CallMedia {
     private readonly conversation: Conversation,
     private readonly callId: string,
     readonly peerLeaf: number,
-    private readonly lanes: Pick<Lanes, "send" | "isNarrow" | "sendsShort" | "rehearsed">,
+    private readonly lanes: Pick<Lanes, "send" | "hasRoom" | "isNarrow" | "sendsShort" | "rehearsed">,
     private readonly heard: () => void,
     private readonly reported: (report: PlayoutReport) => void,
     notes: Pick<NotesOutside, "say" | "sent" | "heard" | "changed">,
@@ -78,6 +78,7 @@ export class CallMedia {
       play: (packets) => this.playout?.postMessage({ kind: "note", packets } satisfies ArrivedNote),
     })
     this.direct = new Direct(conversation.snapshot.ownLeaf, peerLeaf, whyNotDirect, {
+      hasRoom: () => this.lanes.hasRoom,
       onLanes: (body) => this.lanes.send(body),
       frameOnLanes: (sealed) => this.lanes.send(concat(KIND, sealed)),
       opened: (sealed) => this.open(sealed),

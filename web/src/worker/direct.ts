@@ -26,6 +26,8 @@ const REFUSED_AGAIN_MS = [1_000, 3_000, 7_000]
 export type Heard = "new" | "copy" | "refused"
 
 export interface DirectOutside {
+  /** Whether something more may be tried beside the call. */
+  hasRoom(): boolean
   /** Sends a body on the lanes. */
   onLanes(body: Uint8Array): void
   /** Opens a sealed frame that came on the channel, and plays it. */
@@ -96,6 +98,8 @@ export class Direct {
   private channel: RTCDataChannel | undefined
   private attempt = 0
   private early: DirectMessage | undefined
+  /** The peer's newest offer, until there is room for an attempt. */
+  private offered: Extract<DirectOrder, { kind: "answer" }> | undefined
   private isPeerHere = false
   private isTrying = false
   /** Both have described their ends: only then does it say something of the network that no channel opens. */
@@ -174,6 +178,7 @@ export class Direct {
   private release(): void {
     if (this.port === undefined) return
     clearInterval(this.stepping)
+    this.offered = undefined
     if (this.isTrying || this.isChannelOpen) this.endChannel()
     this.attempts.refused()
     endOf(this.port)
@@ -255,6 +260,7 @@ export class Direct {
 
   private tick(): void {
     if (!this.isChannelOpen) return
+    if (!this.outside.hasRoom()) this.carriers.makeRoom(performance.now())
     for (const sealed of this.carriers.tick(performance.now())) this.outside.frameOnLanes(sealed)
     if (this.carriers.isLost) return this.channelEnded()
     // While both ways are compared, what was found before still stands.
@@ -277,8 +283,12 @@ export class Direct {
   private step(): void {
     this.tick()
     const step = this.attempts.step(performance.now())
-    if (step === Step.BEGIN) this.begin({ kind: "offer", attempt: this.attempt + 1 })
-    else if (step === Step.GIVE_UP) this.channelEnded()
+    if (step === Step.GIVE_UP) return this.channelEnded()
+    if (!this.outside.hasRoom()) return
+    const { offered } = this
+    this.offered = undefined
+    if (offered !== undefined) this.begin(offered)
+    else if (step === Step.BEGIN) this.begin({ kind: "offer", attempt: this.attempt + 1 })
   }
 
   private begin(order: { readonly kind: "offer"; readonly attempt: number } | Extract<DirectOrder, { kind: "answer" }>): void {
@@ -410,10 +420,15 @@ export class Direct {
       this.early = message
       return
     }
-    if (kind === "offer" && !this.offers && attempt > this.attempt && description !== null) this.begin({ kind: "answer", attempt, description })
+    if (kind === "offer" && !this.offers && attempt > this.attempt && description !== null) this.wasOffered({ kind: "answer", attempt, description })
     else if (kind === "answer" && this.offers && attempt === this.attempt && description !== null) this.accept(attempt, description)
     else if (kind === "ask" && this.offers) this.networkChanged()
     else if (kind === "refuse" && attempt === this.attempt) this.refused()
+  }
+
+  private wasOffered(offered: Extract<DirectOrder, { kind: "answer" }>): void {
+    if (this.outside.hasRoom()) this.begin(offered)
+    else this.offered = offered
   }
 
   private accept(attempt: number, description: Description): void {
@@ -422,6 +437,7 @@ export class Direct {
   }
 
   private refused(): void {
+    this.offered = undefined
     clearTimeout(this.explaining)
     this.endChannel()
     this.attempts.refused()

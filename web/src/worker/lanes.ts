@@ -90,6 +90,11 @@ export class Lanes implements MessageLane {
     return this.sender.controller.isNarrow(performance.now())
   }
 
+  /** Whether something more may be tried beside the call. */
+  get hasRoom(): boolean {
+    return this.sender.controller.hasRoom(performance.now())
+  }
+
   /**
    * Whether there is room for short packets, in both directions of this device's own way. They would wear out connections
    * that are frozen by bytes, faster than others may be opened.

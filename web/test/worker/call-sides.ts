@@ -48,6 +48,7 @@ export class Side {
     const [isNarrow, sendsShort] = [(): boolean => this.isNarrow, (): boolean => this.sendsShort]
     const lanes = {
       rehearsed: this.rehearsed,
+      hasRoom: true,
       send: (body: Uint8Array): boolean => (body[0] === DIRECT_SIGNAL_KIND ? this.signals : this.sent).push(body) > 0,
       get isNarrow(): boolean {
         return isNarrow()

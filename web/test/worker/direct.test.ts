@@ -3,7 +3,7 @@ import assert from "node:assert/strict"
 import { afterEach, beforeEach, mock, test } from "node:test"
 import type { Description } from "../../src/core/e2ee/direct.js"
 import { callKey, openFrame, sealFrame, SFrameError, SFrameReceiver, SFrameSender } from "../../src/core/e2ee/sframe.js"
-import { OVERLAP_MS, SILENT_MS } from "../../src/core/protocol/carriers-constants.js"
+import { OVERLAP_MS, ROOM_REST_MS, SILENT_MS } from "../../src/core/protocol/carriers-constants.js"
 import { Direct, DIRECT_SIGNAL_KIND, type WhyOff } from "../../src/worker/direct.js"
 import type { DirectNews, DirectOrder } from "../../src/worker/direct-ports.js"
 
@@ -69,6 +69,7 @@ class Device {
   readonly heard = new Map<number, number>()
   readonly lanes: Uint8Array[] = []
   other: Device | undefined
+  hasRoom = true
   /** What it says of the direct channel is lost. */
   isUnheard = false
   sender: SFrameSender | undefined
@@ -76,6 +77,7 @@ class Device {
 
   constructor(readonly leaf: number, readonly otherLeaf: number, why: WhyOff | null = null) {
     this.direct = new Direct(leaf, otherLeaf, why, {
+      hasRoom: () => this.hasRoom,
       onLanes: (body) => this.lanes.push(body) > 0 && !this.isUnheard && setImmediate(() => void this.other?.direct.signal(body.subarray(1))),
       frameOnLanes: (sealed) => this.lanes.push(sealed) > 0 && setImmediate(() => this.other?.cameByLanes(sealed)),
       opened: (sealed) => this.open(sealed),
@@ -216,6 +218,37 @@ test("a channel that passed badly before it fell silent was no good one that was
   assert.deepEqual([a.direct.view.state, a.direct.found], ["open", "degraded"], "not known better before it was compared")
   await talk([a, b], OVERLAP_MS + 1_000)
   assert.deepEqual([a.direct.view.carries, a.direct.found], [true, "open"])
+  a.direct.stop()
+  b.direct.stop()
+})
+
+for (const who of [0, 1]) {
+  test(`while device ${who} has no room, it begins no attempt`, async () => {
+    const devices = await two()
+    const [narrow, other] = [devices[who]!, devices[1 - who]!]
+    narrow.hasRoom = false
+    await talk(devices, 3_000)
+    assert.deepEqual(narrow.peer.orders, [])
+    assert.ok(other.heard.size > 0 && narrow.heard.size > 0)
+    narrow.hasRoom = true
+    await talk(devices, OVERLAP_MS + 1_500)
+    assert.deepEqual(devices.map(({ direct }) => direct.view.carries), [true, true])
+    for (const { direct } of devices) direct.stop()
+  })
+}
+
+test("while there is no room, the two ways are not compared", async () => {
+  const [a, b] = await two()
+  await talk([a, b], 1_000)
+  assert.equal(a.direct.view.state, "open")
+  a.hasRoom = false
+  await talk([a, b], 200)
+  const before = a.direct.view.framesDirect
+  await talk([a, b], 5_000)
+  assert.deepEqual([a.direct.view.framesDirect, a.direct.view.carries, b.direct.view.carries], [before, false, true])
+  a.hasRoom = true
+  await talk([a, b], ROOM_REST_MS + OVERLAP_MS + 500)
+  assert.ok(a.direct.view.carries)
   a.direct.stop()
   b.direct.stop()
 })

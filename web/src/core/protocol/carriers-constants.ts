@@ -18,6 +18,8 @@ export const BEHIND_MS_MAX = 10
 /** A channel that was worse is measured again after the first, twice as late each further time, up to the second. */
 export const REST_MS = 10_000
 export const REST_MS_MAX = 120_000
+/** One that was left because there was no room for both ways is measured again so long after there was. */
+export const ROOM_REST_MS = 3000
 export const FRAME_AGE_MS_MAX = 1000
 /** A device that was itself stopped for so long finds answers waiting: it looks at them before it judges. */
 export const STOPPED_MS = 150

@@ -108,6 +108,17 @@ export class Carriers {
     this.note({ atMs: nowMs, sentMs: sent.sentMs, isInTime: true, behindMs })
   }
 
+  /**
+   * The way to the server has no room for everything twice: the lanes alone, and the ways are compared again `ROOM_REST_MS`
+   * after there was room.
+   */
+  makeRoom(nowMs: number): void {
+    if (this.way === Way.BOTH) {
+      this.restMs = given.ROOM_REST_MS
+      this.enter(Way.LANES, nowMs)
+    } else if (this.way === Way.LANES) this.sinceMs = nowMs
+  }
+
   /** Time has passed. Returns the frames that go on the lanes now. */
   tick(nowMs: number): Uint8Array[] {
     const wasStopped = nowMs - this.tickedMs > given.STOPPED_MS

@@ -84,6 +84,7 @@ export class Controller {
   private shortHoldMs: number = given.HOLD_SHORT_MS
   private sentMs: number[] = []
   /** When frames last came as often as short packets make them. */
+  private queueSeenMs = -Infinity
   private shortSeenMs = -Infinity
   /** Until when less is sent, for the queue that they made. */
   private drainingMs = -Infinity
@@ -164,6 +165,16 @@ export class Controller {
     if (nowMs - this.narrowHeardMs < given.NARROW_HEARD_MS) return true
     const isDoubted = !this.isShort && nowMs < Math.max(this.probationMs, this.excusedMs)
     return isDoubted && this.queueingMs(nowMs) >= given.QUEUEING_MS_OVER
+  }
+
+  /**
+   * Whether something more may be tried beside the call: neither direction is lean, nor a hop behind narrow, and no queue
+   * was seen for `HOLD_SHORT_MS`. What looks narrow for a moment, and had no queue, was a busy device.
+   */
+  hasRoom(nowMs: number): boolean {
+    const isLean = this.levelNow === Level.LEAN || this.levelHeard === Level.LEAN
+    const isNarrowAhead = nowMs - this.narrowHeardMs < given.NARROW_HEARD_MS
+    return !isLean && !isNarrowAhead && nowMs - this.queueSeenMs >= given.HOLD_SHORT_MS
   }
 
   /** By how much even the fastest copy of the last second was slower than the way can be. */
@@ -271,6 +282,7 @@ export class Controller {
     const queueingMs = this.queueingMs(nowMs)
     this.noteQueueing(queueingMs, nowMs)
     if (queueingMs >= given.CLEAR_MS) this.stir(nowMs)
+    if (nowMs < this.drainingMs && queueingMs >= given.QUEUEING_MS_OVER) this.queueSeenMs = nowMs
     const isDrained =
       queueingMs < given.QUEUEING_MS_OVER && this.drainingMs - nowMs <= given.SHORT_DRAIN_MS_MAX - given.SHORT_DRAIN_MS_MIN
     if (nowMs < this.drainingMs && isDrained) {
@@ -352,6 +364,7 @@ export class Controller {
   }
 
   private stepDown(nowMs: number): void {
+    this.queueSeenMs = nowMs
     if (this.isBlamed(nowMs)) {
       // What was added last goes first; the level may do without it.
       this.drainShort(nowMs)

@@ -8,7 +8,7 @@ import { Arrivals, Attempts, Carriers } from "../../../src/core/protocol/carrier
 import { root } from "../vectors.js"
 
 type Event =
-  | ["opened" | "wanted" | "began" | "ready" | "ended" | "refused", number]
+  | ["opened" | "narrow" | "wanted" | "began" | "ready" | "ended" | "refused", number]
   | ["closed", number, number[], boolean]
   | ["send", number, number, number | null, boolean, number]
   | ["acked", number, number, number]
@@ -32,6 +32,9 @@ for (const name of names) {
       switch (event[0]) {
         case "opened":
           carriers.opened(event[1])
+          break
+        case "narrow":
+          carriers.makeRoom(event[1])
           break
         case "closed":
           assert.deepEqual([numbers(carriers.closed(event[1])), carriers.wasBad], event.slice(2), at)
