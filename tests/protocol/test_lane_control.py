@@ -184,3 +184,15 @@ def test_what_short_packets_showed_is_remembered(is_queue: bool) -> None:
     assert hop.control.has_room(hop.now_ms) is not is_queue
     hop.passes(4)
     assert hop.control.has_room(hop.now_ms)
+
+
+def test_a_queue_that_ended_copies_leaves_no_room_either() -> None:
+    hop = Hop()
+    assert hop.passes(6, missed=FEW) is Level.BOOST
+    assert hop.control.has_room(hop.now_ms)
+    frames = 0
+    while hop.passes(FRAME_MS / 1000, queueing_ms=80) is Level.BOOST:
+        frames += 1
+        assert frames < 50
+    assert hop.control.level is Level.NORMAL
+    assert not hop.control.has_room(hop.now_ms)

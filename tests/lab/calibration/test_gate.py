@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from types import ModuleType
 
 import pytest
 
@@ -28,7 +29,7 @@ def test_a_calibration_that_passed_is_told(
     "command", [verdict_runs, word_runs, compare, check_runs], ids=lambda module: module.__name__
 )
 def test_nothing_is_played_after_one_that_failed(
-    command: object, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    command: ModuleType, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     def played(*args: object, **settings: object) -> None:
         raise AssertionError("something is played")
@@ -38,6 +39,6 @@ def test_nothing_is_played_after_one_that_failed(
         monkeypatch.setattr(command, plays, played, raising=False)
     out = tmp_path / "out.json"
     with pytest.raises(SystemExit):
-        command.main(["--out", str(out)])  # type: ignore[attr-defined]
+        command.main(["--out", str(out)])
     assert "THE CALIBRATION FAILED" in capsys.readouterr().out
     assert not out.exists()
