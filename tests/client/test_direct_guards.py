@@ -189,3 +189,38 @@ async def test_the_two_ways_are_not_compared_while_there_is_no_room(monkeypatch:
         assert alice.direct.frames == frames, "nothing goes on the channel"
         alice.has_room = True
         await talk.until(lambda: alice.direct.frames > frames)
+
+
+def shown(monkeypatch: pytest.MonkeyPatch, end: End) -> list[Found]:
+    """What is found of the direct way from now on, at each look."""
+    found: list[Found] = []
+    show = end.direct._show
+    monkeypatch.setattr(end.direct, "_show", lambda what: (found.append(what), show(what)))
+    return found
+
+
+async def test_a_way_that_falls_silent_while_there_is_no_room_is_not_called_bad(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    async with Talk() as talk:
+        await talk.direct()
+        alice, _ = talk.ends
+        found = shown(monkeypatch, alice)
+        alice.has_room = False
+        alice.wires[-1].passes = False
+        await talk.until(lambda: alice.direct.found is Found.BLOCKED)
+        assert Found.DEGRADED not in found
+
+
+async def test_want_of_room_is_not_taken_for_a_bad_way(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Neither while it lasts, nor when the channel closes meanwhile."""
+    monkeypatch.setattr(carriers, "OVERLAP_MS", 10_000)
+    async with Talk() as talk:
+        alice, _ = talk.ends
+        await talk.until(lambda: alice.direct.is_open and alice.direct.frames > 0)
+        found = shown(monkeypatch, alice)
+        alice.has_room = False
+        await talk.until(lambda: len(found) > 10)
+        assert set(found) == {Found.OPEN}
+        alice.wires[-1].news.closed()
+        await talk.until(lambda: alice.direct.found is Found.BLOCKED)

@@ -108,7 +108,7 @@ class World:
             self.events.append(["narrow", self.now])
         bodies = [int.from_bytes(body, "big") for body in self.carriers.tick(self.now)]
         way, lost = self.carriers.way, self.carriers.is_lost
-        self.events.append(["tick", self.now, bodies, int(way), lost, self.carriers.late_ms])
+        self.events.append(["tick", self.now, bodies, int(way), lost, self.carriers.late_ms, self.carriers.is_worse])
         for number in bodies:
             self._fly("lanes", number, 0)
         if lost:

@@ -23,7 +23,7 @@ def replay(events: list[Event]) -> list[Event]:
 
     ["opened", now], ["narrow", now], ["closed", now, bodies, was_bad], ["send", number, now, seq, lanes, way],
     ["acked", seq, behind, now],
-    ["tick", now, bodies, way, is_lost, late_ms], ["by_lanes", counter, now], ["by_direct", counter, now, behind];
+    ["tick", now, bodies, way, is_lost, late_ms, is_worse], ["by_lanes", counter, now], ["by_direct", counter, now, behind];
     of the attempts of one that offers: ["wanted", now], ["began", now], ["ready", now], ["ended", now],
     ["refused", now],
     ["step", now, what]. Bodies are numbers of 4 bytes.
@@ -50,7 +50,15 @@ def replay(events: list[Event]) -> list[Event]:
                 carriers.acked(seq, behind, now)
             case "tick", now, *_:
                 bodies = numbers(carriers.tick(now))
-                event = ["tick", now, bodies, int(carriers.way), carriers.is_lost, carriers.late_ms]
+                event = [
+                    "tick",
+                    now,
+                    bodies,
+                    int(carriers.way),
+                    carriers.is_lost,
+                    carriers.late_ms,
+                    carriers.is_worse,
+                ]
             case "by_lanes", counter, now:
                 arrivals.by_lanes(counter, now)
             case "by_direct", counter, now, *_:
@@ -93,6 +101,18 @@ WORLDS: dict[str, tuple[str, World, float, int | None]] = {
         World(steady(10), steady(40), has_room=lambda now: not 1_500 <= now < 4_000 and now < 12_000),
         14,
         None,
+    ),
+    "narrow_closed": (
+        "the channel closes while there is no room for both ways",
+        World(steady(10), steady(40), has_room=lambda now: now < 1_020),
+        4,
+        3_010,
+    ),
+    "slower_closed": (
+        "the channel closes after it was worse",
+        World(steady(70), steady(20)),
+        6,
+        5_010,
     ),
 }
 """What each shows, its paths, how many seconds it runs and when the channel closes."""

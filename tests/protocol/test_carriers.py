@@ -205,3 +205,24 @@ def test_without_room_the_lanes_go_alone_and_the_ways_are_compared_later() -> No
 def test_what_goes_directly_alone_needs_no_room_on_the_lanes() -> None:
     world = World(steady(10), steady(40), has_room=lambda now: now < 5_000).run(9)
     assert world.way() is Way.DIRECT
+
+
+def test_what_ends_for_want_of_room_was_not_worse() -> None:
+    world = World(steady(10), steady(40), has_room=lambda now: now < 1_500).run(4)
+    assert not world.carriers.is_worse
+    world.close()
+    assert not world.carriers.was_bad
+
+
+def test_a_channel_that_closes_before_anything_was_sent_on_it_was_not_bad() -> None:
+    world = World(steady(10), steady(40), has_room=lambda now: now < 1_000).run(2)
+    assert world.carriers.way is Way.LANES
+    world.close()
+    assert not world.carriers.was_bad
+
+
+def test_what_was_worse_was_bad_when_it_closes() -> None:
+    world = World(steady(70), steady(20)).run(5)
+    assert world.carriers.is_worse
+    world.close()
+    assert world.carriers.was_bad

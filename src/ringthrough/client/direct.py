@@ -269,6 +269,7 @@ class Direct:
         if self.attempt is not None:
             self._end_channel()
         self._attempts.wanted(self._now_ms())
+        self._show(Found.OFF)
         self._is_asking = not self._offers
 
     # Frames
@@ -324,8 +325,9 @@ class Direct:
             self.channel_ended()
             return
         way = self._carriers.way
-        # While both ways are compared, what was found before still stands.
-        self._show(Found.OPEN if way is Way.DIRECT else Found.DEGRADED if way is Way.LANES else self.found)
+        # While both ways are compared, or there is no room for that, what was found before still stands.
+        is_worse = way is Way.LANES and self._carriers.is_worse
+        self._show(Found.OPEN if way is Way.DIRECT else Found.DEGRADED if is_worse else self.found)
 
     def _arm(self) -> None:
         due_ms = self._carriers.due_ms

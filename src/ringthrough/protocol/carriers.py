@@ -80,7 +80,9 @@ class Carriers:
         self.way = Way.LANES
         self.is_lost = False
         self.was_bad = False
-        """Whether the channel that ended last had left too much unanswered before it fell silent."""
+        """Whether the channel that ended last had left too much unanswered, or had been worse than the lanes."""
+        self.is_worse = False
+        """Whether the lanes were better when the two ways were last compared to the end."""
         self.frames_direct = 0
         self.frames_lanes = 0
         self._is_open = False
@@ -112,7 +114,7 @@ class Carriers:
 
     def opened(self, now_ms: float) -> None:
         """A direct channel is open: measure it."""
-        self._is_open, self.is_lost = True, False
+        self._is_open, self.is_lost, self.is_worse = True, False, False
         self._srtt_ms, self._rest_ms = None, REST_MS
         self._answered_ms = float("-inf")
         self._under_way.clear()
@@ -121,7 +123,7 @@ class Carriers:
     def closed(self, now_ms: float) -> list[bytes]:
         """The channel has ended. Return what goes on the lanes at once."""
         if self._is_open and not self.is_lost:
-            self.was_bad = self._answered_too_little()
+            self.was_bad = self.is_worse if self.way is Way.LANES else self._answered_too_little()
         bodies = self._rescue(now_ms)
         self._is_open = self.is_lost = False
         self._under_way.clear()
@@ -191,10 +193,11 @@ class Carriers:
 
     def _step(self, now_ms: float) -> None:
         match self.way:
-            case Way.DIRECT if self._late_run >= LATE_RUN_MAX or self._is_worse(0):
+            case Way.DIRECT if self._late_run >= LATE_RUN_MAX or self._looks_worse(0):
                 self._enter(Way.BOTH, now_ms)
             case Way.BOTH if now_ms - self._since_ms >= OVERLAP_MS and self._frames_since() >= OVERLAP_FRAMES_MIN:
-                if self._is_worse(self._since_ms):
+                self.is_worse = self._looks_worse(self._since_ms)
+                if self.is_worse:
                     self._enter(Way.LANES, now_ms)
                 else:
                     self._rest_ms = REST_MS
@@ -206,7 +209,7 @@ class Carriers:
     def _frames_since(self) -> int:
         return sum(outcome.at_ms >= self._since_ms for outcome in self._outcomes)
 
-    def _is_worse(self, since_ms: float) -> bool:
+    def _looks_worse(self, since_ms: float) -> bool:
         recent = [outcome for outcome in self._outcomes if outcome.at_ms >= since_ms]
         if len(recent) < OVERLAP_FRAMES_MIN:
             return False

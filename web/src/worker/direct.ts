@@ -38,7 +38,7 @@ export interface DirectOutside {
 }
 
 export type WhyOff = "hidden" | "stranger" | "changed" | "group" | "unable"
-export type Reason = WhyOff | "waiting" | "refused" | "unanswered" | "trying" | "compared" | "open" | "worse" | "lost" | "bad" | "keys" | "failed"
+export type Reason = WhyOff | "waiting" | "refused" | "unanswered" | "trying" | "compared" | "open" | "worse" | "narrow" | "room" | "lost" | "bad" | "keys" | "failed"
 
 interface Told {
   readonly state: DirectView["state"]
@@ -50,7 +50,7 @@ interface Told {
 }
 
 const TOLD: Readonly<Record<Reason, Told>> = {
-  waiting: { state: "off", found: Found.OFF, clause: ".", why: "The call has just begun." },
+  waiting: { state: "off", found: Found.OFF, clause: ".", why: "None has been tried yet." },
   hidden: { state: "off", found: Found.OFF, clause: ", because you hide your address.", why: "None is made: you hide your address in calls." },
   stranger: {
     state: "off", found: Found.OFF, clause: ", because you had not accepted this person before: your address stays hidden.",
@@ -70,6 +70,14 @@ const TOLD: Readonly<Record<Reason, Told>> = {
   trying: { state: "trying", found: Found.TRYING, clause: "; a direct one is being tried.", why: "One is being tried." },
   compared: { state: "open", found: Found.OPEN, clause: " and directly, while the two are compared.", why: "It is open, and compared with the message connection." },
   open: { state: "open", found: Found.OPEN, clause: " and directly, while the two are compared.", why: "It is open." },
+  narrow: {
+    state: "off", found: Found.OFF, clause: ": this line has no room to try a direct one.",
+    why: "What is sent waits in a queue here; one is tried when there is room.",
+  },
+  room: {
+    state: "open", found: Found.OPEN, clause: ": this line has no room for two ways at once.",
+    why: "It is open; the two are compared when there is room.",
+  },
   worse: {
     state: "open", found: Found.DEGRADED, clause: ": direct UDP passes here, but badly.",
     why: "It is open, but worse than the message connection; it is compared again from time to time.",
@@ -263,9 +271,11 @@ export class Direct {
     if (!this.outside.hasRoom()) this.carriers.makeRoom(performance.now())
     for (const sealed of this.carriers.tick(performance.now())) this.outside.frameOnLanes(sealed)
     if (this.carriers.isLost) return this.channelEnded()
-    // While both ways are compared, what was found before still stands.
-    const { way } = this.carriers
-    this.show(way === Way.DIRECT ? "open" : way === Way.LANES ? "worse" : this.reason)
+    const { way, isWorse } = this.carriers
+    if (way === Way.DIRECT) this.show("open")
+    else if (way === Way.LANES && isWorse) this.show("worse")
+    // While both ways are compared, or there is no room for that, what was found before still stands.
+    else if (this.found !== Found.DEGRADED) this.show(way === Way.LANES ? "room" : this.reason === "room" ? "compared" : this.reason)
   }
 
   private arm(): void {
@@ -284,11 +294,15 @@ export class Direct {
     this.tick()
     const step = this.attempts.step(performance.now())
     if (step === Step.GIVE_UP) return this.channelEnded()
-    if (!this.outside.hasRoom()) return
     const { offered } = this
+    if (offered === undefined && step !== Step.BEGIN) return
+    if (!this.outside.hasRoom()) {
+      if (!this.isChannelOpen && this.found === Found.OFF) this.show("narrow")
+      return
+    }
     this.offered = undefined
     if (offered !== undefined) this.begin(offered)
-    else if (step === Step.BEGIN) this.begin({ kind: "offer", attempt: this.attempt + 1 })
+    else this.begin({ kind: "offer", attempt: this.attempt + 1 })
   }
 
   private begin(order: { readonly kind: "offer"; readonly attempt: number } | Extract<DirectOrder, { kind: "answer" }>): void {
@@ -378,9 +392,10 @@ export class Direct {
 
   private networkChanged(): void {
     if (!this.isPeerHere) return
+    if (!this.offers) return this.say({ kind: "ask", attempt: this.attempt, description: null })
+    if (this.isChannelOpen || this.isTrying) this.endChannel()
     this.attempts.wanted(performance.now())
-    if (!this.offers) this.say({ kind: "ask", attempt: this.attempt, description: null })
-    else if (this.isChannelOpen || this.isTrying) this.begin({ kind: "offer", attempt: this.attempt + 1 })
+    this.show("waiting")
   }
 
   private order(order: DirectOrder): void {

@@ -439,3 +439,64 @@ test("another network is tried at once, whoever notices it", async () => {
   a.direct.stop()
   b.direct.stop()
 })
+
+test("a line without room for both ways is not called a bad direct way", async () => {
+  const [a, b] = await two()
+  await talk([a, b], 1_000)
+  for (const device of [a, b]) device.hasRoom = false
+  await talk([a, b], 1_000)
+  for (const { direct } of [a, b]) {
+    assert.deepEqual([direct.view.state, direct.found, direct.view.carries], ["open", "open", false])
+    assert.equal(direct.view.clause, ": this line has no room for two ways at once.")
+  }
+  for (const { peer } of [a, b]) peer.tell({ kind: "closed", attempt: peer.attempt })
+  await talk([a, b], 1_200) // no refusal has explained it
+  for (const { direct } of [a, b]) assert.equal(direct.view.clause, ": direct UDP passed, and then fell silent.")
+  a.direct.stop()
+  b.direct.stop()
+})
+
+test("a way that falls silent while there is no room for both is not called bad", async () => {
+  const [a, b] = await two()
+  await talk([a, b], 4_020)
+  assert.ok(a.direct.view.carries)
+  const clauses = new Set<string>()
+  for (const device of [a, b]) device.hasRoom = false
+  a.peer.isCut = b.peer.isCut = true
+  for (let ms = 0; ms < SILENT_MS + 1_200; ms += 10) {
+    await talk([a, b], 10)
+    for (const { direct } of [a, b]) clauses.add(direct.view.clause)
+  }
+  assert.deepEqual([a.direct.view.clause, b.direct.view.clause], [": direct UDP passed, and then fell silent.", ": direct UDP passed, and then fell silent."])
+  assert.ok(![...clauses].some((clause) => clause.includes("badly")), [...clauses].join(" | "))
+  a.direct.stop()
+  b.direct.stop()
+})
+
+test("a line without room for an attempt says so, and the attempt follows when there is some", async () => {
+  const [a, b] = await two()
+  a.hasRoom = false
+  await talk([a, b], 3_000)
+  assert.deepEqual([a.direct.view.state, a.direct.found], ["off", "off"])
+  assert.equal(a.direct.view.clause, ": this line has no room to try a direct one.")
+  a.hasRoom = true
+  await talk([a, b], 500)
+  assert.equal(a.direct.view.state, "open")
+  a.direct.stop()
+  b.direct.stop()
+})
+
+test("a change of network begins no attempt where there is no room for one", async () => {
+  const [a, b] = await two()
+  await talk([a, b], 4_020)
+  const before = a.peer.attempt
+  a.hasRoom = false
+  a.peer.tell({ kind: "network" })
+  await talk([a, b], 2_000)
+  assert.deepEqual([a.peer.attempt, a.direct.view.state, a.direct.view.carries], [before, "off", false])
+  a.hasRoom = true
+  await talk([a, b], 500)
+  assert.deepEqual([a.peer.attempt, a.direct.view.state], [before + 1, "open"])
+  a.direct.stop()
+  b.direct.stop()
+})

@@ -32,8 +32,10 @@ interface Outcome {
 export class Carriers {
   way: Way = Way.LANES
   isLost = false
-  /** Whether the channel that ended last had left too much unanswered before it fell silent. */
+  /** Whether the channel that ended last had left too much unanswered before, or had been worse than the lanes. */
   wasBad = false
+  /** Whether the lanes were better when the two ways were last compared to the end. */
+  isWorse = false
   framesDirect = 0
   framesLanes = 0
   private isOpen = false
@@ -65,7 +67,7 @@ export class Carriers {
   /** A direct channel is open: measure it. */
   opened(nowMs: number): void {
     this.isOpen = true
-    this.isLost = false
+    this.isLost = this.isWorse = false
     this.srttMs = null
     this.answeredMs = -Infinity
     this.restMs = given.REST_MS
@@ -75,7 +77,7 @@ export class Carriers {
 
   /** The channel has ended. Returns what goes on the lanes at once. */
   closed(nowMs: number): Uint8Array[] {
-    if (this.isOpen && !this.isLost) this.wasBad = this.answeredTooLittle()
+    if (this.isOpen && !this.isLost) this.wasBad = this.way === Way.LANES ? this.isWorse : this.answeredTooLittle()
     const bodies = this.rescue(nowMs)
     this.isOpen = this.isLost = false
     this.underWay.clear()
@@ -151,11 +153,12 @@ export class Carriers {
   private step(nowMs: number): void {
     const forMs = nowMs - this.sinceMs
     if (this.way === Way.DIRECT) {
-      if (this.lateRun >= given.LATE_RUN_MAX || this.isWorse(0)) this.enter(Way.BOTH, nowMs)
+      if (this.lateRun >= given.LATE_RUN_MAX || this.looksWorse(0)) this.enter(Way.BOTH, nowMs)
     } else if (this.way === Way.BOTH) {
       const frames = this.outcomes.filter(({ atMs }) => atMs >= this.sinceMs).length
       if (forMs < given.OVERLAP_MS || frames < given.OVERLAP_FRAMES_MIN) return
-      if (this.isWorse(this.sinceMs)) return this.enter(Way.LANES, nowMs)
+      this.isWorse = this.looksWorse(this.sinceMs)
+      if (this.isWorse) return this.enter(Way.LANES, nowMs)
       this.restMs = given.REST_MS
       this.enter(Way.DIRECT, nowMs)
     } else if (this.isOpen && !this.isLost && forMs >= this.restMs) {
@@ -164,7 +167,7 @@ export class Carriers {
     }
   }
 
-  private isWorse(sinceMs: number): boolean {
+  private looksWorse(sinceMs: number): boolean {
     const recent = this.outcomes.filter(({ atMs }) => atMs >= sinceMs)
     if (recent.length < given.OVERLAP_FRAMES_MIN) return false
     const behind = recent.filter(({ isInTime }) => isInTime).map(({ behindMs }) => behindMs)

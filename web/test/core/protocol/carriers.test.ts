@@ -12,7 +12,7 @@ type Event =
   | ["closed", number, number[], boolean]
   | ["send", number, number, number | null, boolean, number]
   | ["acked", number, number, number]
-  | ["tick", number, number[], number, boolean, number]
+  | ["tick", number, number[], number, boolean, number, boolean]
   | ["by_lanes", number, number]
   | ["by_direct", number, number, number]
   | ["step", number, number]
@@ -47,7 +47,7 @@ for (const name of names) {
           carriers.acked(event[1], event[2], event[3])
           break
         case "tick":
-          assert.deepEqual([numbers(carriers.tick(event[1])), carriers.way, carriers.isLost, carriers.lateMs], event.slice(2), at)
+          assert.deepEqual([numbers(carriers.tick(event[1])), carriers.way, carriers.isLost, carriers.lateMs, carriers.isWorse], event.slice(2), at)
           break
         case "by_lanes":
           arrivals.byLanes(event[1], event[2])
