@@ -195,7 +195,12 @@ def shown(monkeypatch: pytest.MonkeyPatch, end: End) -> list[Found]:
     """What is found of the direct way from now on, at each look."""
     found: list[Found] = []
     show = end.direct._show
-    monkeypatch.setattr(end.direct, "_show", lambda what: (found.append(what), show(what)))
+
+    def note(what: Found) -> None:
+        found.append(what)
+        show(what)
+
+    monkeypatch.setattr(end.direct, "_show", note)
     return found
 
 

@@ -23,7 +23,8 @@ def replay(events: list[Event]) -> list[Event]:
 
     ["opened", now], ["narrow", now], ["closed", now, bodies, was_bad], ["send", number, now, seq, lanes, way],
     ["acked", seq, behind, now],
-    ["tick", now, bodies, way, is_lost, late_ms, is_worse], ["by_lanes", counter, now], ["by_direct", counter, now, behind];
+    ["tick", now, bodies, way, is_lost, late_ms, is_worse], ["by_lanes", counter, now],
+    ["by_direct", counter, now, behind];
     of the attempts of one that offers: ["wanted", now], ["began", now], ["ready", now], ["ended", now],
     ["refused", now],
     ["step", now, what]. Bodies are numbers of 4 bytes.
@@ -50,15 +51,8 @@ def replay(events: list[Event]) -> list[Event]:
                 carriers.acked(seq, behind, now)
             case "tick", now, *_:
                 bodies = numbers(carriers.tick(now))
-                event = [
-                    "tick",
-                    now,
-                    bodies,
-                    int(carriers.way),
-                    carriers.is_lost,
-                    carriers.late_ms,
-                    carriers.is_worse,
-                ]
+                state = int(carriers.way), carriers.is_lost, carriers.late_ms, carriers.is_worse
+                event = ["tick", now, bodies, *state]
             case "by_lanes", counter, now:
                 arrivals.by_lanes(counter, now)
             case "by_direct", counter, now, *_:
