@@ -96,6 +96,12 @@ WORLDS: dict[str, tuple[str, World, float, int | None]] = {
         14,
         None,
     ),
+    "stalled": (
+        "a good channel stalls once before it falls silent",
+        World(cut(cut(steady(20), 6_000, 6_200), 6_700), steady(60)),
+        9,
+        None,
+    ),
     "narrow_closed": (
         "the channel closes while there is no room for both ways",
         World(steady(10), steady(40), has_room=lambda now: now < 1_020),

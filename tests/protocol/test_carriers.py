@@ -226,3 +226,9 @@ def test_what_was_worse_was_bad_when_it_closes() -> None:
     assert world.carriers.is_worse
     world.close()
     assert world.carriers.was_bad
+
+
+def test_one_stall_before_it_falls_silent_does_not_make_a_good_channel_bad() -> None:
+    stalled = World(cut(cut(steady(20), 6_000, 6_200), 6_700), steady(60)).run(9)
+    assert stalled.lost_ms is not None and stalled.lost_ms > 6_700
+    assert not stalled.carriers.was_bad

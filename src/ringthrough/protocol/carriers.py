@@ -97,6 +97,7 @@ class Carriers:
         self._answered_ms = float("-inf")
         """When the newest frame was sent that was answered."""
         self._outcomes: deque[_Outcome] = deque()
+        """Of the last `2 * OVERLAP_MS`, whichever way frames went."""
         self._rest_ms = REST_MS
 
     @property
@@ -117,6 +118,7 @@ class Carriers:
         self._is_open, self.is_lost, self.is_worse = True, False, False
         self._srtt_ms, self._rest_ms = None, REST_MS
         self._answered_ms = float("-inf")
+        self._outcomes.clear()
         self._under_way.clear()
         self._enter(Way.BOTH, now_ms)
 
@@ -193,10 +195,10 @@ class Carriers:
 
     def _step(self, now_ms: float) -> None:
         match self.way:
-            case Way.DIRECT if self._late_run >= LATE_RUN_MAX or self._looks_worse(0):
+            case Way.DIRECT if self._late_run >= LATE_RUN_MAX or self._looks_worse():
                 self._enter(Way.BOTH, now_ms)
             case Way.BOTH if now_ms - self._since_ms >= OVERLAP_MS and self._frames_since() >= OVERLAP_FRAMES_MIN:
-                self.is_worse = self._looks_worse(self._since_ms)
+                self.is_worse = self._looks_worse()
                 if self.is_worse:
                     self._enter(Way.LANES, now_ms)
                 else:
@@ -209,8 +211,8 @@ class Carriers:
     def _frames_since(self) -> int:
         return sum(outcome.at_ms >= self._since_ms for outcome in self._outcomes)
 
-    def _looks_worse(self, since_ms: float) -> bool:
-        recent = [outcome for outcome in self._outcomes if outcome.at_ms >= since_ms]
+    def _looks_worse(self) -> bool:
+        recent = [outcome for outcome in self._outcomes if outcome.at_ms >= self._since_ms]
         if len(recent) < OVERLAP_FRAMES_MIN:
             return False
         behind = [outcome.behind_ms for outcome in recent if outcome.in_time]
@@ -236,7 +238,6 @@ class Carriers:
 
     def _enter(self, way: Way, now_ms: float) -> None:
         self.way, self._since_ms, self._late_run = way, now_ms, 0
-        self._outcomes.clear()
 
     def _note(self, outcome: _Outcome) -> None:
         self._outcomes.append(outcome)

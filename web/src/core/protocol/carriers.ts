@@ -49,6 +49,7 @@ export class Carriers {
   private srttMs: number | null = null
   private rttvarMs = 0
   private lateRun = 0
+  /** Of the last `2 * OVERLAP_MS`, whichever way frames went. */
   private outcomes: Outcome[] = []
   private restMs: number = given.REST_MS
 
@@ -71,6 +72,7 @@ export class Carriers {
     this.srttMs = null
     this.answeredMs = -Infinity
     this.restMs = given.REST_MS
+    this.outcomes = []
     this.underWay.clear()
     this.enter(Way.BOTH, nowMs)
   }
@@ -153,11 +155,11 @@ export class Carriers {
   private step(nowMs: number): void {
     const forMs = nowMs - this.sinceMs
     if (this.way === Way.DIRECT) {
-      if (this.lateRun >= given.LATE_RUN_MAX || this.looksWorse(0)) this.enter(Way.BOTH, nowMs)
+      if (this.lateRun >= given.LATE_RUN_MAX || this.looksWorse()) this.enter(Way.BOTH, nowMs)
     } else if (this.way === Way.BOTH) {
       const frames = this.outcomes.filter(({ atMs }) => atMs >= this.sinceMs).length
       if (forMs < given.OVERLAP_MS || frames < given.OVERLAP_FRAMES_MIN) return
-      this.isWorse = this.looksWorse(this.sinceMs)
+      this.isWorse = this.looksWorse()
       if (this.isWorse) return this.enter(Way.LANES, nowMs)
       this.restMs = given.REST_MS
       this.enter(Way.DIRECT, nowMs)
@@ -167,8 +169,8 @@ export class Carriers {
     }
   }
 
-  private looksWorse(sinceMs: number): boolean {
-    const recent = this.outcomes.filter(({ atMs }) => atMs >= sinceMs)
+  private looksWorse(): boolean {
+    const recent = this.outcomes.filter(({ atMs }) => atMs >= this.sinceMs)
     if (recent.length < given.OVERLAP_FRAMES_MIN) return false
     const behind = recent.filter(({ isInTime }) => isInTime).map(({ behindMs }) => behindMs)
     const share = this.way === Way.DIRECT ? given.IN_TIME_SHARE_MIN_TAKEN : given.IN_TIME_SHARE_MIN
@@ -200,7 +202,6 @@ export class Carriers {
     this.way = way
     this.sinceMs = nowMs
     this.lateRun = 0
-    this.outcomes = []
   }
 
   private note(outcome: Outcome): void {
