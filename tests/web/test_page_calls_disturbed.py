@@ -342,8 +342,8 @@ def longest_silence_ms(heard: Pcm) -> int:
 
 async def direct_ended(person: Person) -> None:
     """The clause says why the direct way was left. Which of the two words is right depends on how late a busy machine
-    had made its frames before: that is told apart on a virtual clock (`test_carriers`, web/test/worker/direct.test.ts)
-    and in the lab."""
+    had made its frames before: that is told apart on a virtual clock (tests/protocol/test_carriers.py,
+    web/test/worker/direct.test.ts) and in the lab."""
     why = re.compile("direct UDP (passed, and then fell silent|passes here, but badly)")
     await expect(person.page.get_by_text(why).first).to_be_visible(timeout=PATIENCE_MS)
 
