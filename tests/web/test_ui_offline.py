@@ -65,6 +65,32 @@ async def test_it_opens_without_a_network(shipped: Path) -> None:
         assert refused == []
 
 
+async def test_a_click_on_a_notice_of_the_service_worker_is_told_to_the_page(shipped: Path) -> None:
+    async with chromium() as browser:
+        context = await browser.new_context(permissions=["notifications"])
+        page = await context.new_page()
+        with served(shipped) as origin:
+            await page.goto(origin)
+            await until(page, "navigator.serviceWorker.controller !== null")
+            await page.evaluate(
+                "navigator.serviceWorker.addEventListener('message', ({ data }) => { window.clicked = data.clicked })"
+            )
+            await page.evaluate(
+                "navigator.serviceWorker.ready.then(worker => worker.showNotification('A call', { tag: 'call-7' }))"
+            )
+            # As a person's click, but for the leave to come to the front, which only a person's click gives.
+            await context.service_workers[0].evaluate(
+                "self.registration.getNotifications().then(([notification]) =>"
+                " self.dispatchEvent(new NotificationEvent('notificationclick', { notification })))"
+            )
+            await until(page, "window.clicked === 'call-7'")
+            await until(
+                page,
+                "navigator.serviceWorker.ready.then(worker => worker.getNotifications())"
+                ".then(notices => notices.length === 0)",
+            )
+
+
 def test_the_first_load_is_small(shipped: Path) -> None:
     audio = (*FOR_CALLS, "call-audio")
     files = [path for path in shipped.rglob("*") if path.is_file() and not path.name.startswith(audio)]

@@ -71,8 +71,8 @@ self.addEventListener("notificationclick", (event) => {
   event.waitUntil((async () => {
     const [page] = await self.clients.matchAll({ type: "window", includeUncontrolled: true })
     if (page === undefined) return void (await self.clients.openWindow("./"))
-    await page.focus()
     page.postMessage({ clicked: tag } satisfies NoticeClicked)
+    await page.focus() // not granted everywhere, and opening what it was about does not wait for it
   })())
 })
 
