@@ -51,6 +51,25 @@ def cpu_s_of(pid: int) -> float:
     return time.clock_gettime((~pid << 3) | 2)
 
 
+def descendants(pid: int, name: str) -> list[int]:
+    """The processes below `pid` whose name begins so."""
+    children: dict[int, list[tuple[int, str]]] = {}
+    for folder in Path("/proc").iterdir():
+        if not folder.name.isdecimal():
+            continue
+        with contextlib.suppress(OSError):  # it has ended meanwhile
+            # "pid (name) state parent ...", and a name may hold anything.
+            head, _, rest = (folder / "stat").read_text().rpartition(")")
+            children.setdefault(int(rest.split()[1]), []).append((int(folder.name), head.partition("(")[2]))
+    found, waiting = [], [pid]
+    while waiting:
+        for child, called in children.get(waiting.pop(), []):
+            waiting.append(child)
+            if called.startswith(name):
+                found.append(child)
+    return found
+
+
 @contextlib.contextmanager
 def data_folder() -> Iterator[Path]:
     """A folder on a real disk, removed at the end: a durable write to memory would measure nothing."""

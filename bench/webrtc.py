@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import os
 import sys
 import time
 from collections.abc import AsyncIterator, Callable
@@ -23,9 +24,9 @@ from aiohttp import WSMsgType, web
 from playwright.async_api import Error as PageError
 
 from bench.call_markers import delays_ms, find_chirps, marked_sound
-from bench.processes import ProcessFailed, data_folder
+from bench.processes import ProcessFailed, cpu_s_of, data_folder, descendants
 from bench.report import Goal, Result, Row, compare, finish, options
-from bench.stats import median
+from bench.stats import RATIO_OF_SIZES, RATIO_OF_TIMES, median
 from lab.browser import site
 from lab.browser.person import Person, chromium, speaking
 from lab.browser.recording import Recording
@@ -45,6 +46,7 @@ AUDIBLE = 40
 FIRST_SOUND_GOAL = Goal(ratio_min=2.0)
 DIRECT_GOAL = Goal(ratio_min=round(1 / 1.1, 4))
 MOUTH_TO_EAR_GOAL = Goal(ratio_min=round(1 / 2.6, 4))
+CPU_GOAL = Goal(ratio_min=round(1 / 1.5, 4))
 
 
 @dataclass(frozen=True)
@@ -54,8 +56,11 @@ class Heard:
     answer_to_audio_ms: float
     answer_to_audio_caller_ms: float
     mouth_to_ear_ms: list[float]
+    cores: float
+    """What both pages and the browser around them take while the call goes on."""
     direct_mouth_to_ear_ms: list[float] = field(default_factory=list)
     """Once the page says that the call goes directly."""
+    direct_cores: float = 0.0
 
 
 @contextlib.asynccontextmanager
@@ -104,29 +109,41 @@ def first_ms(heard: Recording) -> float:
     return heard.start_wall_ms + float(loud[0]) * 1000 / heard.rate_hz
 
 
+async def browser_cores(seconds: float) -> float:
+    """What the browser takes for so long, all its processes together."""
+    pids = descendants(os.getpid(), "chrom")
+    if not pids:
+        raise ProcessFailed("no process of the browser was found")
+    before_s, began_s = sum(map(cpu_s_of, pids)), time.monotonic()
+    await asyncio.sleep(seconds)
+    return (sum(map(cpu_s_of, pids)) - before_s) / (time.monotonic() - began_s)
+
+
 async def taken(caller: Person, callee: Person, seconds: float) -> Heard:
     """What the taps tell once the call has lasted."""
-    await asyncio.sleep(seconds)
+    await asyncio.sleep(SETTLE_S)
+    cores = await browser_cores(seconds - SETTLE_S)
     answered_ms = (await callee.state())["answeredMs"]
     said = [await person.said() for person in (caller, callee)]
     heard = [await person.heard() for person in (caller, callee)]
     delays = delays_ms(_chirps_s(said[0]), _chirps_s(heard[1])) + delays_ms(_chirps_s(said[1]), _chirps_s(heard[0]))
     if not delays:
         raise ProcessFailed("no marker was found in what was heard")
-    return Heard(first_ms(heard[1]) - answered_ms, first_ms(heard[0]) - answered_ms, delays)
+    return Heard(first_ms(heard[1]) - answered_ms, first_ms(heard[0]) - answered_ms, delays, cores)
 
 
-async def directly(caller: Person, callee: Person, seconds: float) -> list[float]:
-    """The delays, in ms, once both pages say that their call goes directly."""
+async def directly(caller: Person, callee: Person, seconds: float) -> tuple[list[float], float]:
+    """The delays, in ms, and the cores taken, once both pages say that their call goes directly."""
     for person in (caller, callee):
         await person.told("Directly between the two devices.")
     since_s = time.time() + SETTLE_S
-    await asyncio.sleep(SETTLE_S + seconds)
+    await asyncio.sleep(SETTLE_S)
+    cores = await browser_cores(seconds)
     found: list[float] = []
     for mouth, ear in ((caller, callee), (callee, caller)):
         heard_s = [at_s for at_s in _chirps_s(await ear.heard()) if at_s >= since_s]
         found += delays_ms(_chirps_s(await mouth.said()), heard_s)
-    return found
+    return found, cores
 
 
 async def ours(caller: Person, callee: Person, seconds: float) -> tuple[Heard, list[int]]:
@@ -137,7 +154,8 @@ async def ours(caller: Person, callee: Person, seconds: float) -> tuple[Heard, l
     await callee.answer()
     await asyncio.gather(caller.talks(), callee.talks())
     heard = await taken(caller, callee, seconds)
-    heard = replace(heard, direct_mouth_to_ear_ms=await directly(caller, callee, seconds))
+    direct_ms, direct_cores = await directly(caller, callee, seconds)
+    heard = replace(heard, direct_mouth_to_ear_ms=direct_ms, direct_cores=direct_cores)
     concealed = [int((await person.state())["report"]["concealedSlots"]) for person in (caller, callee)]
     await caller.hang_up()
     await callee.told("The other side hung up.")
@@ -177,6 +195,7 @@ async def _measure(folder: Path, runs: int, seconds: float) -> Result:
             await bob.accept("@alice")
             for person in (alice, bob):
                 await person.page.evaluate("url => rtc.ready(url)", line)
+            idle_cores = await browser_cores(seconds)
             for _ in range(runs):
                 heard, lost = await ours(alice, bob, seconds)
                 calls.append(heard)
@@ -191,29 +210,43 @@ async def _measure(folder: Path, runs: int, seconds: float) -> Result:
         "reference_markers": sum(len(heard.mouth_to_ear_ms) for heard in references),
         "concealed_slots": concealed,
         "frame_ms": "60, and 20 where direct",
+        "idle_cores": round(idle_cores, 3),
     }
     return Result("webrtc", runs, runs == 1, _rows(calls, references), notes)
 
 
 def _rows(calls: list[Heard], references: list[Heard]) -> list[Row]:
-    def row(metric: str, value: Callable[[Heard], float], goal: Goal | None = None) -> Row:
-        mine, theirs = [*map(value, calls)], [*map(value, references)]
-        return compare("call between two pages", metric, "ms", mine, theirs, REFERENCE, goal=goal)
+    def row(
+        metric: str,
+        value: Callable[[Heard], float],
+        goal: Goal | None = None,
+        *,
+        unit: str = "ms",
+        theirs: Callable[[Heard], float] | None = None,
+    ) -> Row:
+        mine, others = [*map(value, calls)], [*map(theirs or value, references)]
+        means = RATIO_OF_TIMES if unit == "ms" else RATIO_OF_SIZES
+        return compare("call between two pages", metric, unit, mine, others, REFERENCE, ratio_means=means, goal=goal)
 
     return [
         row("answer to first audio, at the one who answers", lambda h: h.answer_to_audio_ms, FIRST_SOUND_GOAL),
         row("answer to first audio, at the caller", lambda h: h.answer_to_audio_caller_ms, FIRST_SOUND_GOAL),
         row("mouth to ear", lambda h: median(h.mouth_to_ear_ms), MOUTH_TO_EAR_GOAL),
-        compare(
-            "call between two pages",
+        row(
             "mouth to ear, direct",
-            "ms",
-            [median(heard.direct_mouth_to_ear_ms) for heard in calls],
-            [median(heard.mouth_to_ear_ms) for heard in references],
-            REFERENCE,
-            goal=DIRECT_GOAL,
+            lambda h: median(h.direct_mouth_to_ear_ms),
+            DIRECT_GOAL,
+            theirs=lambda h: median(h.mouth_to_ear_ms),
         ),
         row("mouth to ear, worst marker of a call", lambda h: max(h.mouth_to_ear_ms)),
+        row("CPU of the browser with both pages", lambda h: h.cores, CPU_GOAL, unit="cores"),
+        row(
+            "CPU of the browser with both pages, direct",
+            lambda h: h.direct_cores,
+            CPU_GOAL,
+            unit="cores",
+            theirs=lambda h: h.cores,
+        ),
     ]
 
 
