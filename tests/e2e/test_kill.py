@@ -21,7 +21,7 @@ from ringthrough.client.store import Store
 
 pytestmark = [pytest.mark.slow, pytest.mark.promise("CANNOT-LOSE")]
 
-KILLS = 250 if os.environ.get("RINGTHROUGH_SOAK") else 15
+KILLS = 250 if os.environ.get("RINGTHROUGH_SOAK") else 8
 """Points in the burst at which the server dies, and as many at which a client does, sender and receiver in turn."""
 LINES_BETWEEN_MAX = 4
 SEED = int(os.environ.get("RINGTHROUGH_SEED", "1"))
