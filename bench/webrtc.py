@@ -114,9 +114,11 @@ async def browser_cores(seconds: float) -> float:
     pids = descendants(os.getpid(), "chrom")
     if not pids:
         raise ProcessFailed("no process of the browser was found")
-    before_s, began_s = sum(map(cpu_s_of, pids)), time.monotonic()
+    before_s, began_s = {pid: cpu_s_of(pid) for pid in pids}, time.monotonic()
     await asyncio.sleep(seconds)
-    return (sum(map(cpu_s_of, pids)) - before_s) / (time.monotonic() - began_s)
+    # One that ended meanwhile, such as a spare for another page, is left out.
+    after_s = {pid: cpu_s_of(pid) for pid in descendants(os.getpid(), "chrom") if pid in before_s}
+    return sum(after_s[pid] - before_s[pid] for pid in after_s) / (time.monotonic() - began_s)
 
 
 async def taken(caller: Person, callee: Person, seconds: float) -> Heard:
