@@ -33,7 +33,7 @@ def replay_hop(events: list[Event], first_seq: int) -> list[Event]:
     ["arrived", lane, seq, sent_ms, narrow, now, is_new, answer]: the answer is [delay, level, sparing] or null,
     ["heard", level, sparing, now]: the receiver's end has learned this of the sender,
     ["gone", lane]: the receiver's end has learned that the lane ended,
-    ["short"]: the sender may send short packets.
+    ["short"]: the sender may send short packets; ["stalls", now]: a lane of its answers nothing any more.
     `sent` lists [lane, seq, sent_ms, number]: bodies are numbers of 4 bytes.
     """
     writable: dict[int, bool] = {}
@@ -75,6 +75,9 @@ def replay_hop(events: list[Event], first_seq: int) -> list[Event]:
                 done.append(["gone", lane])
             case ["short"]:
                 controller.allow_short()
+                done.append(event)
+            case ["stalls", now]:
+                controller.stalled(now)
                 done.append(event)
             case ["look", now, *_]:
                 done.append(["look", now, look(sender, now)])
@@ -470,6 +473,10 @@ def hops() -> Iterator[tuple[str, str, int, list[Event]]]:
     yield "short", "short packets, until the pipe gets narrow", 0, [["short"], *hop(9, 2, later)]
     little = Way(25.0, lambda now_ms, rng: now_ms >= 4000 and rng.random() < 0.06)
     yield "short-lossy", "short packets, until a few are lost", 0, [["short"], *hop(14, 2, little)]
+    clean = hop(12, 2, Way(25.0))
+    at = clean.index(["look", 4000.0])
+    stalls = [*clean[:at], ["stalls", 4000.0], *clean[at:]]
+    yield "short-stalls", "short packets, until a connection stalls", 0, [["short"], *stalls]
 
     def back(*levels: Level) -> Callable[[Recorded], None]:
         """The other direction's levels, 6 s each."""
@@ -480,6 +487,8 @@ def hops() -> Iterator[tuple[str, str, int, list[Event]]]:
 
         return prepare
 
+    again = hop(16, 2, Way(25.0), back(Level.NORMAL, Level.BOOST, Level.NORMAL))
+    yield "short-again", "short packets, but not while the way back needs more", 0, [["short"], *again]
     lossy = Way(25.0, random_loss(0.06))
     yield (
         "back-lean",

@@ -6,7 +6,14 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from ringthrough.protocol.lane_control import PROBATION_MS, SHORT_AFTER_MS, Controller, Level
+from ringthrough.protocol.lane_control import (
+    HOLD_SHORT_MS,
+    PROBATION_MS,
+    SHORT_AFTER_MS,
+    SHORT_AGAIN_MS,
+    Controller,
+    Level,
+)
 from ringthrough.protocol.lanes import (
     FRAME_LIFETIME_MS,
     UNANSWERED_MAX,
@@ -375,6 +382,25 @@ def test_short_packets_are_left_for_long_where_a_lane_stalls() -> None:
         shorts.append(controller.sends_short)
     assert not any(shorts[:990])
     assert shorts[-1]
+
+
+def test_a_device_that_is_busy_for_a_moment_gives_up_short_packets_for_a_moment() -> None:
+    controller = short_controller()
+    left_ms: list[int] = []
+    again_ms: list[int] = []
+    for now_ms in range(2_000, 70_000, 20):
+        for _ in range({2_500: 2, 8_500: 9}.get(now_ms, 0)):
+            controller.missed(now_ms - 1)
+        controller.arrived(now_ms)
+        was_short = controller.sends_short
+        controller.measured(50, 25, now_ms)
+        controller.update(now_ms)
+        if was_short != controller.sends_short:
+            (left_ms if was_short else again_ms).append(now_ms)
+    assert left_ms == [2_500, 8_500]
+    assert len(again_ms) == 2
+    assert again_ms[0] == 2_500 + SHORT_AGAIN_MS
+    assert again_ms[1] == 8_500 + HOLD_SHORT_MS
 
 
 def test_short_packets_are_not_tried_beside_a_handshake() -> None:

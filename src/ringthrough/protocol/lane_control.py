@@ -103,8 +103,11 @@ SHORT_MISSES_MIN, SHORT_MISSES_MAX = 2, 0.03
 repair of a loss takes longer than they spare."""
 SHORT_DRAIN_MS_MIN, SHORT_DRAIN_MS_MAX = 400, 3_000
 """For so long less is sent after short packets may have filled the pipe: a queue has time to show, and to go."""
+SHORT_AGAIN_MS = 3_000
+"""They are tried again so long after they were first left, where no queue was seen: a device that has just answered a
+call is busy for a moment."""
 HOLD_SHORT_MS = 60_000
-"""They are not tried again for so long after they had to be left; twice as long each time, up to `HOLD_MS_MAX`."""
+"""And so long after a queue, or the next time; twice as long each further time, up to `HOLD_MS_MAX`."""
 QUIET_MS = 4_000
 """When nothing was missed, queued or changed for so long, answers are spared."""
 
@@ -178,7 +181,7 @@ class Controller:
         """Whether packets may be short, which makes three times as many frames. Only the end that makes them asks for
         it (`allow_short`)."""
         self._short_from_ms = float("inf")
-        self._short_hold_ms = HOLD_SHORT_MS
+        self._short_hold_ms = SHORT_AGAIN_MS
         self._sent_ms: deque[float] = deque(maxlen=SHORT_FRAMES)
         self._queue_seen_ms = float("-inf")
         self._short_seen_ms = float("-inf")
@@ -296,6 +299,7 @@ class Controller:
     def stalled(self, now_ms: float) -> None:
         """A lane answers nothing any more. Where connections are frozen by bytes, short packets get there soonest."""
         if self.sends_short:
+            self._short_hold_ms = max(self._short_hold_ms, HOLD_SHORT_MS)
             self._leave_short(now_ms)
 
     def was_held(self) -> None:
@@ -362,7 +366,7 @@ class Controller:
         elif self.sends_short:
             if not has_room:
                 self._leave_short(now_ms)
-        elif has_room and now_ms >= max(self._short_from_ms, self._excused_ms):
+        elif has_room and now_ms >= max(self._short_from_ms, self._excused_ms, self._queue_seen_ms + HOLD_SHORT_MS):
             self.sends_short = now_ms - self._stirred_ms >= SHORT_AFTER_MS
 
     def _is_blamed(self, now_ms: float) -> bool:
@@ -379,7 +383,7 @@ class Controller:
         if self.sends_short:
             self.sends_short = False
             self._short_from_ms = now_ms + self._short_hold_ms
-            self._short_hold_ms = min(2 * self._short_hold_ms, HOLD_MS_MAX)
+            self._short_hold_ms = min(max(2 * self._short_hold_ms, HOLD_SHORT_MS), HOLD_MS_MAX)
         # What comes without short packets will show whether it was a queue or a loss.
         self._outcomes.clear()
         self._missed = 0

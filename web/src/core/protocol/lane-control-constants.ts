@@ -67,7 +67,12 @@ export const SHORT_MISSES_MAX = 0.03
 /** For so long less is sent after short packets may have filled the pipe: a queue has time to show, and to go. */
 export const SHORT_DRAIN_MS_MIN = 400
 export const SHORT_DRAIN_MS_MAX = 3000
-/** They are not tried again for so long after they had to be left; twice as long each time, up to `HOLD_MS_MAX`. */
+/**
+ * They are tried again so long after they were first left, where no queue was seen: a device that has just answered a
+ * call is busy for a moment.
+ */
+export const SHORT_AGAIN_MS = 3000
+/** And so long after a queue, or the next time; twice as long each further time, up to `HOLD_MS_MAX`. */
 export const HOLD_SHORT_MS = 60_000
 /** When nothing was missed, queued or changed for so long, answers are spared. */
 export const QUIET_MS = 4000

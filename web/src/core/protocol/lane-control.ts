@@ -81,7 +81,7 @@ export class Controller {
   private isSparingBack = false
   private isShort = false
   private shortFromMs = Infinity
-  private shortHoldMs: number = given.HOLD_SHORT_MS
+  private shortHoldMs: number = given.SHORT_AGAIN_MS
   private sentMs: number[] = []
   /** When frames last came as often as short packets make them. */
   private queueSeenMs = -Infinity
@@ -243,7 +243,9 @@ export class Controller {
 
   /** A lane answers nothing any more. Where connections are frozen by bytes, short packets get there soonest. */
   stalled(nowMs: number): void {
-    if (this.isShort) this.leaveShort(nowMs)
+    if (!this.isShort) return
+    this.shortHoldMs = Math.max(this.shortHoldMs, given.HOLD_SHORT_MS)
+    this.leaveShort(nowMs)
   }
 
   /** A loss held up what arrived last: its delay tells nothing of a queue. */
@@ -310,7 +312,7 @@ export class Controller {
       this.drainShort(nowMs)
     } else if (this.isShort) {
       if (!hasRoom) this.leaveShort(nowMs)
-    } else if (hasRoom && nowMs >= Math.max(this.shortFromMs, this.excusedMs)) {
+    } else if (hasRoom && nowMs >= Math.max(this.shortFromMs, this.excusedMs, this.queueSeenMs + given.HOLD_SHORT_MS)) {
       this.isShort = nowMs - this.stirredMs >= given.SHORT_AFTER_MS
     }
   }
@@ -331,7 +333,7 @@ export class Controller {
     if (this.isShort) {
       this.isShort = false
       this.shortFromMs = nowMs + this.shortHoldMs
-      this.shortHoldMs = Math.min(2 * this.shortHoldMs, given.HOLD_MS_MAX)
+      this.shortHoldMs = Math.min(Math.max(2 * this.shortHoldMs, given.HOLD_SHORT_MS), given.HOLD_MS_MAX)
     }
     // What comes without short packets will show whether it was a queue or a loss.
     this.outcomes = []

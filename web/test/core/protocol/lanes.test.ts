@@ -21,6 +21,7 @@ type HopEvent =
   | ["heard", Level, boolean, number]
   | ["gone", LaneId]
   | ["short"]
+  | ["stalls", number]
   | ["look", number, Record<string, unknown>]
 type PlanEvent =
   | ["dialled", number]
@@ -103,6 +104,8 @@ for (const name of names.filter((one) => !one.startsWith("plan-"))) {
           return receiver.closed(event[1])
         case "short":
           return sender.controller.allowShort()
+        case "stalls":
+          return sender.controller.stalled(event[1])
         case "look":
           return assert.deepEqual(look(sender, event[1]), event[2], at)
       }
