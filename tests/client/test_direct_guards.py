@@ -229,3 +229,14 @@ async def test_want_of_room_is_not_taken_for_a_bad_way(monkeypatch: pytest.Monke
         assert set(found) == {Found.OPEN}
         alice.wires[-1].news.closed()
         await talk.until(lambda: alice.direct.found is Found.BLOCKED)
+
+
+async def test_a_change_of_network_ends_what_was_found_on_the_one_before() -> None:
+    talk = Talk(opens=False)
+    async with talk:
+        alice, _ = talk.ends
+        await talk.until(lambda: alice.direct.attempt is not None)
+        alice.direct.found = Found.BLOCKED
+        alice.has_room = False
+        alice.direct.network_changed()
+        assert alice.direct.found is Found.OFF

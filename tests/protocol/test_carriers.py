@@ -233,3 +233,46 @@ def test_one_stall_before_it_falls_silent_does_not_make_a_good_channel_bad() -> 
     assert stalled.lost_ms is not None
     assert stalled.lost_ms > 6_700
     assert not stalled.carriers.was_bad
+
+
+def reopened() -> Carriers:
+    """A channel after one that was worse than the lanes."""
+    world = World(steady(70), steady(20)).run(5)
+    assert world.carriers.is_worse
+    world.close()
+    world.carriers.opened(world.now)
+    return world.carriers
+
+
+def test_another_channel_is_not_worse_before_it_was_compared() -> None:
+    carriers = reopened()
+    assert not carriers.is_worse
+    carriers.make_room(5_100)
+    carriers.closed(5_200)
+    assert not carriers.was_bad
+
+
+def answered(carriers: Carriers, since_ms: int, until_ms: int, after_ms: int) -> None:
+    """A frame every 60 ms, each answered so long after it was sent."""
+    waiting: dict[int, int] = {}
+    for now_ms in range(since_ms, until_ms, 20):
+        carriers.tick(now_ms)
+        for seq in [seq for seq, due_ms in waiting.items() if due_ms <= now_ms]:
+            del waiting[seq]
+            carriers.acked(seq, 0, now_ms)
+        if (now_ms - since_ms) % 60 == 0:
+            seq = carriers.send(bytes(4), now_ms).seq
+            assert seq is not None
+            waiting[seq] = now_ms + after_ms
+
+
+def test_another_channel_does_not_answer_for_the_one_before() -> None:
+    carriers = Carriers()
+    carriers.opened(0)
+    answered(carriers, 0, 1_200, after_ms=280)
+    carriers.closed(1_200)
+    assert carriers.was_bad
+    carriers.opened(1_300)
+    answered(carriers, 1_300, 1_500, after_ms=20)
+    carriers.closed(1_500)
+    assert not carriers.was_bad
