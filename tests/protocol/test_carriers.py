@@ -257,9 +257,9 @@ def answered(carriers: Carriers, since_ms: int, until_ms: int, after_ms: int) ->
     waiting: dict[int, int] = {}
     for now_ms in range(since_ms, until_ms, 20):
         carriers.tick(now_ms)
-        for seq in [seq for seq, due_ms in waiting.items() if due_ms <= now_ms]:
-            del waiting[seq]
-            carriers.acked(seq, 0, now_ms)
+        for due in [seq for seq, due_ms in waiting.items() if due_ms <= now_ms]:
+            del waiting[due]
+            carriers.acked(due, 0, now_ms)
         if (now_ms - since_ms) % 60 == 0:
             seq = carriers.send(bytes(4), now_ms).seq
             assert seq is not None
