@@ -244,28 +244,32 @@ def _rows(calls: list[Heard], references: list[Heard]) -> list[Row]:
         means = RATIO_OF_TIMES if unit == "ms" else RATIO_OF_SIZES
         return compare("call between two pages", metric, unit, mine, others, REFERENCE, ratio_means=means, goal=goal)
 
-    return [
+    rows = [
         row("answer to first audio, at the one who answers", lambda h: h.answer_to_audio_ms, FIRST_SOUND_GOAL),
         row("answer to first audio, at the caller", lambda h: h.answer_to_audio_caller_ms, FIRST_SOUND_GOAL),
         row("mouth to ear", lambda h: median(h.mouth_to_ear_ms), MOUTH_TO_EAR_GOAL),
-        row(
-            "mouth to ear, direct",
-            lambda h: median(h.direct_mouth_to_ear_ms),
-            DIRECT_GOAL,
-            ours=direct,
-            theirs=lambda h: median(h.mouth_to_ear_ms),
-        ),
         row("mouth to ear, worst marker of a call", lambda h: max(h.mouth_to_ear_ms)),
         row("CPU of the browser with both pages", lambda h: h.cores, CPU_GOAL, unit="cores"),
-        row(
-            "CPU of the browser with both pages, direct",
-            lambda h: h.direct_cores,
-            CPU_GOAL,
-            unit="cores",
-            ours=direct,
-            theirs=lambda h: h.cores,
-        ),
     ]
+    if direct:
+        rows += [
+            row(
+                "mouth to ear, direct",
+                lambda h: median(h.direct_mouth_to_ear_ms),
+                DIRECT_GOAL,
+                ours=direct,
+                theirs=lambda h: median(h.mouth_to_ear_ms),
+            ),
+            row(
+                "CPU of the browser with both pages, direct",
+                lambda h: h.direct_cores,
+                CPU_GOAL,
+                unit="cores",
+                ours=direct,
+                theirs=lambda h: h.cores,
+            ),
+        ]
+    return rows
 
 
 def run(*, quick: bool = False) -> Result:

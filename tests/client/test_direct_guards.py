@@ -240,3 +240,15 @@ async def test_a_change_of_network_ends_what_was_found_on_the_one_before() -> No
         alice.has_room = False
         alice.direct.network_changed()
         assert alice.direct.found is Found.OFF
+
+
+async def test_a_change_of_network_leaves_the_end_before_it_unexplained() -> None:
+    async with Talk() as talk:
+        await talk.direct()
+        alice, _ = talk.ends
+        alice.has_room = False
+        alice.wires[-1].news.closed()
+        alice.direct.network_changed()
+        made, explained = alice.frames_made, round(2 * module.REFUSAL_S / 0.02)
+        await talk.until(lambda: alice.frames_made >= made + explained)
+        assert alice.direct.found is Found.OFF

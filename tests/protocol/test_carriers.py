@@ -228,6 +228,20 @@ def test_what_was_worse_was_bad_when_it_closes() -> None:
     assert world.carriers.was_bad
 
 
+def test_what_was_late_before_both_ways_were_taken_is_not_of_their_comparison() -> None:
+    carriers = Carriers()
+    carriers.opened(0)
+    answered(carriers, 0, 4_000, after_ms=20)
+    ways = [carriers.way]
+    for now_ms in range(4_000, 4_080, 20):
+        assert carriers.send(bytes(4), now_ms).seq is not None
+    carriers.tick(4_040)
+    carriers.tick(4_150)  # all four are late at once
+    ways.append(carriers.way)
+    answered(carriers, 4_160, 6_300, after_ms=20)
+    assert [*ways, carriers.way] == [Way.DIRECT, Way.BOTH, Way.DIRECT]
+
+
 def test_one_stall_before_it_falls_silent_does_not_make_a_good_channel_bad() -> None:
     stalled = World(cut(cut(steady(20), 6_000, 6_200), 6_700), steady(60)).run(9)
     assert stalled.lost_ms is not None

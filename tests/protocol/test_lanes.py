@@ -403,6 +403,20 @@ def test_a_device_that_is_busy_for_a_moment_gives_up_short_packets_for_a_moment(
     assert again_ms[1] == 8_500 + HOLD_SHORT_MS
 
 
+def test_a_lane_that_stalls_while_short_packets_rest_makes_it_a_long_rest() -> None:
+    controller = short_controller()
+    controller.heard(Level.NORMAL, is_narrow=True, is_sparing=False, now_ms=2_000)
+    controller.update(2_000)
+    assert not controller.sends_short
+    controller.stalled(3_000)
+    shorts = []
+    for now_ms in range(3_000, 63_100, 60):
+        controller.update(now_ms)
+        shorts.append(controller.sends_short)
+    assert not any(shorts[:999])
+    assert shorts[-1]
+
+
 def test_short_packets_are_not_tried_beside_a_handshake() -> None:
     controller = Controller()
     controller.allow_short()

@@ -269,6 +269,7 @@ class Direct:
         if self.attempt is not None:
             self._end_channel()
         self._attempts.wanted(self._now_ms())
+        self._cancel_explaining()
         self._show(Found.OFF)
         self._is_asking = not self._offers
 

@@ -209,10 +209,11 @@ class Carriers:
                 self._enter(Way.BOTH, now_ms)
 
     def _frames_since(self) -> int:
-        return sum(outcome.at_ms >= self._since_ms for outcome in self._outcomes)
+        return sum(outcome.at_ms > self._since_ms for outcome in self._outcomes)
 
     def _looks_worse(self) -> bool:
-        recent = [outcome for outcome in self._outcomes if outcome.at_ms >= self._since_ms]
+        # What was late when this way was taken is why it was, and not of it.
+        recent = [outcome for outcome in self._outcomes if outcome.at_ms > self._since_ms]
         if len(recent) < OVERLAP_FRAMES_MIN:
             return False
         behind = [outcome.behind_ms for outcome in recent if outcome.in_time]

@@ -301,6 +301,8 @@ class Controller:
         if self.sends_short:
             self._short_hold_ms = max(self._short_hold_ms, HOLD_SHORT_MS)
             self._leave_short(now_ms)
+        elif now_ms < self._short_from_ms:
+            self._short_from_ms = max(self._short_from_ms, now_ms + HOLD_SHORT_MS)
 
     def was_held(self) -> None:
         """A loss held up what arrived last: its delay tells nothing of a queue."""

@@ -71,11 +71,11 @@ const TOLD: Readonly<Record<Reason, Told>> = {
   compared: { state: "open", found: Found.OPEN, clause: " and directly, while the two are compared.", why: "It is open, and compared with the message connection." },
   open: { state: "open", found: Found.OPEN, clause: " and directly, while the two are compared.", why: "It is open." },
   narrow: {
-    state: "off", found: Found.OFF, clause: ": this line has no room to try a direct one.",
-    why: "What is sent waits in a queue here; one is tried when there is room.",
+    state: "off", found: Found.OFF, clause: ": there is no room at the moment to try a direct one.",
+    why: "The way is narrow, or was so lately; one is tried when there is room.",
   },
   room: {
-    state: "open", found: Found.OPEN, clause: ": this line has no room for two ways at once.",
+    state: "open", found: Found.OPEN, clause: ": there is no room at the moment for two ways at once.",
     why: "It is open; the two are compared when there is room.",
   },
   worse: {
@@ -354,7 +354,7 @@ export class Direct {
 
   private learned(news: DirectNews): void {
     if (news.kind === "network") return this.networkChanged()
-    if (news.attempt !== this.attempt) return
+    if (news.attempt !== this.attempt || (!this.isTrying && !this.isChannelOpen)) return
     switch (news.kind) {
       case "described":
         return this.say({ kind: this.offers ? "offer" : "answer", attempt: news.attempt, description: news.description })
@@ -392,10 +392,13 @@ export class Direct {
 
   private networkChanged(): void {
     if (!this.isPeerHere) return
-    if (!this.offers) return this.say({ kind: "ask", attempt: this.attempt, description: null })
-    if (this.isChannelOpen || this.isTrying) this.endChannel()
-    this.attempts.wanted(performance.now())
-    this.show("waiting")
+    clearTimeout(this.explaining)
+    if (this.offers) {
+      // An open channel may pass there, too: the next attempt ends it, or its silence.
+      if (this.isTrying) this.endChannel()
+      this.attempts.wanted(performance.now())
+    } else this.say({ kind: "ask", attempt: this.attempt, description: null })
+    if (!this.isTrying && !this.isChannelOpen) this.show("waiting")
   }
 
   private order(order: DirectOrder): void {

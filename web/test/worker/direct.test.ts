@@ -447,7 +447,7 @@ test("a line without room for both ways is not called a bad direct way", async (
   await talk([a, b], 1_000)
   for (const { direct } of [a, b]) {
     assert.deepEqual([direct.view.state, direct.found, direct.view.carries], ["open", "open", false])
-    assert.equal(direct.view.clause, ": this line has no room for two ways at once.")
+    assert.equal(direct.view.clause, ": there is no room at the moment for two ways at once.")
   }
   for (const { peer } of [a, b]) peer.tell({ kind: "closed", attempt: peer.attempt })
   await talk([a, b], 1_200) // no refusal has explained it
@@ -478,7 +478,7 @@ test("a line without room for an attempt says so, and the attempt follows when t
   a.hasRoom = false
   await talk([a, b], 3_000)
   assert.deepEqual([a.direct.view.state, a.direct.found], ["off", "off"])
-  assert.equal(a.direct.view.clause, ": this line has no room to try a direct one.")
+  assert.equal(a.direct.view.clause, ": there is no room at the moment to try a direct one.")
   a.hasRoom = true
   await talk([a, b], 500)
   assert.equal(a.direct.view.state, "open")
@@ -493,10 +493,40 @@ test("a change of network begins no attempt where there is no room for one", asy
   a.hasRoom = false
   a.peer.tell({ kind: "network" })
   await talk([a, b], 2_000)
-  assert.deepEqual([a.peer.attempt, a.direct.view.state, a.direct.view.carries], [before, "off", false])
+  assert.deepEqual([a.peer.attempt, a.direct.view.state, a.direct.view.carries], [before, "open", true], "what passes goes on")
   a.hasRoom = true
   await talk([a, b], 500)
   assert.deepEqual([a.peer.attempt, a.direct.view.state], [before + 1, "open"])
+  a.direct.stop()
+  b.direct.stop()
+})
+
+for (const who of ["offers", "answers"] as const) {
+  test(`a change of network ends what was found before, at the device that ${who}`, async () => {
+    const [a, b] = await two()
+    await talk([a, b], 4_020)
+    for (const { peer } of [a, b]) peer.tell({ kind: "closed", attempt: peer.attempt })
+    await talk([a, b], 100) // an end that is not explained yet
+    const moved = who === "offers" ? a : b
+    for (const device of [a, b]) device.hasRoom = false
+    moved.peer.tell({ kind: "network" })
+    await talk([a, b], 1_500)
+    assert.deepEqual([moved.direct.view.state, moved.direct.found], ["off", "off"])
+    a.direct.stop()
+    b.direct.stop()
+  })
+}
+
+test("what comes late of an attempt that a change of network ended is no news", async () => {
+  const [a, b] = await two()
+  a.peer.reaches = b.peer.reaches = "nothing"
+  await talk([a, b], 500)
+  a.hasRoom = false
+  a.peer.tell({ kind: "network" })
+  await talk([a, b], 100)
+  a.peer.tell({ kind: "open", attempt: a.peer.attempt })
+  await talk([a, b], 500)
+  assert.deepEqual([a.direct.view.state, a.direct.view.framesDirect], ["off", 0])
   a.direct.stop()
   b.direct.stop()
 })

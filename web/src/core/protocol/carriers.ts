@@ -157,7 +157,7 @@ export class Carriers {
     if (this.way === Way.DIRECT) {
       if (this.lateRun >= given.LATE_RUN_MAX || this.looksWorse()) this.enter(Way.BOTH, nowMs)
     } else if (this.way === Way.BOTH) {
-      const frames = this.outcomes.filter(({ atMs }) => atMs >= this.sinceMs).length
+      const frames = this.outcomes.filter(({ atMs }) => atMs > this.sinceMs).length
       if (forMs < given.OVERLAP_MS || frames < given.OVERLAP_FRAMES_MIN) return
       this.isWorse = this.looksWorse()
       if (this.isWorse) return this.enter(Way.LANES, nowMs)
@@ -170,7 +170,8 @@ export class Carriers {
   }
 
   private looksWorse(): boolean {
-    const recent = this.outcomes.filter(({ atMs }) => atMs >= this.sinceMs)
+    // What was late when this way was taken is why it was, and not of it.
+    const recent = this.outcomes.filter(({ atMs }) => atMs > this.sinceMs)
     if (recent.length < given.OVERLAP_FRAMES_MIN) return false
     const behind = recent.filter(({ isInTime }) => isInTime).map(({ behindMs }) => behindMs)
     const share = this.way === Way.DIRECT ? given.IN_TIME_SHARE_MIN_TAKEN : given.IN_TIME_SHARE_MIN

@@ -243,9 +243,10 @@ export class Controller {
 
   /** A lane answers nothing any more. Where connections are frozen by bytes, short packets get there soonest. */
   stalled(nowMs: number): void {
-    if (!this.isShort) return
-    this.shortHoldMs = Math.max(this.shortHoldMs, given.HOLD_SHORT_MS)
-    this.leaveShort(nowMs)
+    if (this.isShort) {
+      this.shortHoldMs = Math.max(this.shortHoldMs, given.HOLD_SHORT_MS)
+      this.leaveShort(nowMs)
+    } else if (nowMs < this.shortFromMs) this.shortFromMs = Math.max(this.shortFromMs, nowMs + given.HOLD_SHORT_MS)
   }
 
   /** A loss held up what arrived last: its delay tells nothing of a queue. */
